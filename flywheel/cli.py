@@ -1,0 +1,134 @@
+"""The commands: parse, run the operation where it belongs, print. Exit codes are those of the README.
+
+Heavy libraries are loaded only by the command that needs them: `--help` and `status` answer at once.
+"""
+
+import json
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from flywheel import client, report
+from flywheel.errors import PUBLIC, ConfigurationError, InvalidInput
+from flywheel.operations import Event
+from flywheel.parser import build_parser
+from flywheel.settings import Settings, prepare_environment, read
+
+CANCELLED = 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; returns the exit code. Wrong use exits 2 through argparse."""
+    prepare_environment()
+    args = build_parser().parse_args(argv)
+    # A broken pipe (`… | head`) ends the program quietly, as other tools do.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        return _dispatch(read(), args)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except PUBLIC as error:
+        return _failed(str(error), getattr(error, "exit_code", 1), args.json)
+    except KeyboardInterrupt:
+        print("Cancelled.", file=sys.stderr)
+        return CANCELLED
+
+
+def _failed(message: str, code: int, as_json: bool) -> int:
+    print(json.dumps({"error": message}) if as_json else message, file=sys.stdout if as_json else sys.stderr)
+    return code
+
+
+def _dispatch(settings: Settings, args: Namespace) -> int:
+    if args.command == "serve":
+        return _serve(settings)
+    if args.command == "demo":
+        return _demo(settings, args)
+    if args.command == "sql":
+        return _sql(settings, args)
+    return _show(client.run(settings, args.command, _arguments(args)), args)
+
+
+def _serve(settings: Settings) -> int:
+    # The composition root is a program of its own: on a Space it is what runs.
+    import app
+
+    return int(app.main(settings))
+
+
+def _demo(settings: Settings, args: Namespace) -> int:
+    from flywheel.demo import run_demo
+
+    terms = args.terms or (3 if args.corrections >= 100 else 1)
+    progress = report.Progress(sys.stderr)
+    result = run_demo(settings, args.corrections, terms, args.seed, args.keep, progress.line)
+    print(json.dumps(result) if args.json else report.demo(result))
+    return 0 if result["promoted"] else 3
+
+
+def _sql(settings: Settings, args: Namespace) -> int:
+    from flywheel.tasks import sql_commands
+    from flywheel.tasks.build import database_path
+
+    database = Path(args.database) if args.database else database_path(settings)
+    tables = [name.strip() for name in args.tables.split(",") if name.strip()] if args.tables else None
+    judge = sql_commands.check_lines if args.action == "check" else sql_commands.run_lines
+    lines = (raw.decode("utf-8", "surrogateescape") for raw in sys.stdin.buffer)
+    for verdict in judge(lines, database, tables):
+        print(json.dumps(verdict), flush=True)
+    return 0
+
+
+def _show(events: Iterable[Event], args: Namespace) -> int:
+    code, streamed = 0, ""
+    progress = report.Progress(sys.stderr)
+    for event in events:
+        if "progress" in event:
+            progress.line(event["progress"], event.get("fraction"))
+        elif "stream" in event and not args.json:
+            print(event["stream"][len(streamed) :], end="", flush=True)
+            streamed = event["stream"]
+        elif "result" in event:
+            progress.end()
+            print(json.dumps(event["result"], default=str) if args.json else report.result(args, event["result"]))
+        elif "exit" in event:
+            code = int(event["exit"])
+    progress.end()
+    return code
+
+
+def _arguments(args: Namespace) -> dict[str, Any]:
+    values = {k: v for k, v in vars(args).items() if k not in ("command", "json", "model_version") and v is not None}
+    if getattr(args, "model_version", None):
+        values["version"] = args.model_version
+    if args.command == "train":
+        values["set"] = _pairs(args.set)
+    if args.command == "review" and args.action == "edit":
+        values["completion"] = _text_of(args.completion)
+    if args.command == "import":
+        values["files"] = [str(Path(name).absolute()) for name in args.files]
+    if args.command == "export":
+        values["out"] = str(Path(args.out).absolute())
+    return values
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    wrong = [text for text in texts if "=" not in text]
+    if wrong:
+        raise InvalidInput(f"`--set {wrong[0]}` has no `=`. Write it as `--set learning_rate=0.001`.")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _text_of(name: str) -> str:
+    if name == "-":
+        return sys.stdin.read()
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            f"`{name}` cannot be read ({error}). Name a UTF-8 text file, or - for standard input."
+        ) from error

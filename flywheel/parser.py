@@ -1,0 +1,126 @@
+"""The command line as argparse sees it: names, arguments, help. Knows nothing of what the commands do."""
+
+import argparse
+
+from flywheel.version import VERSION
+
+FORMATS = ("openai", "prompt-completion")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `python -m flywheel`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flywheel",
+        description="A chat app whose model gets better because people use it.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused or undecided by the gate, 130 cancelled.",
+    )
+    parser.add_argument("--version", action="version", version=f"flywheel {VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _daily(commands)
+    _data(commands)
+    _models(commands)
+    _care(commands)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="one JSON object, or one per line")
+    return parser
+
+
+def _daily(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    _command(commands, "serve", "start the app, as `python app.py`")
+    demo = _command(commands, "demo", "turn the wheel once on the starter, and print what it gained")
+    demo.add_argument("--corrections", type=int, default=30, metavar="N", help="how many corrections (default 30)")
+    demo.add_argument(
+        "--terms", type=int, choices=(1, 2, 3), help="how many words are taught (default: 1, from 100 on 3)"
+    )
+    demo.add_argument("--seed", type=int, default=0)
+    demo.add_argument("--keep", action="store_true", help="in FLYWHEEL_HOME instead of a scratch home")
+    _command(commands, "status", "counts at each station of the wheel, and the next step")
+    ask = _command(commands, "ask", "one answer, streamed")
+    ask.add_argument("text")
+    ask.add_argument("--version", dest="model_version", metavar="vN", help="the version that answers")
+
+
+def _data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    take = _command(commands, "import", "examples from files")
+    take.add_argument("files", nargs="+", metavar="FILE")
+    take.add_argument("--format", choices=FORMATS, help="default: from the file's extension and first row")
+    take.add_argument("--split", choices=("train", "validation", "test"), help="fixes the side of these rows")
+    take.add_argument("--approved", action="store_true", help="no review needed")
+    give = _command(commands, "export", "examples, a dataset version, turns or feedback into a file")
+    give.add_argument("--what", choices=("examples", "dataset", "turns", "feedback"), default="examples")
+    give.add_argument("--format", choices=FORMATS, help="default: prompt-completion")
+    give.add_argument("--dataset", metavar="dN")
+    give.add_argument("out", metavar="OUT")
+    review = _command(commands, "review", "the inbox without a browser")
+    actions = review.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = _command(actions, "list", "what waits for a decision")
+    listing.add_argument("--limit", type=int, default=50)
+    _command(actions, "show", "one item").add_argument("ids", nargs=1, metavar="ID")
+    _command(actions, "approve", "approve as proposed").add_argument("ids", nargs="+", metavar="ID")
+    reject = _command(actions, "reject", "reject with a reason")
+    reject.add_argument("ids", nargs="+", metavar="ID")
+    reject.add_argument("--reason", required=True, metavar="TEXT")
+    edit = _command(actions, "edit", "approve with another completion")
+    edit.add_argument("ids", nargs=1, metavar="ID")
+    edit.add_argument("--completion", required=True, metavar="FILE", help="a file, or - for standard input")
+    freeze = _command(commands, "freeze", "a dataset version from what is approved now")
+    freeze.add_argument("--name")
+    freeze.add_argument("--note")
+    datasets = _command(commands, "datasets", "dataset versions")
+    actions = datasets.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _command(actions, "list", "newest first")
+    _command(actions, "show", "one version").add_argument("ids", nargs=1, metavar="dN")
+    _command(actions, "diff", "what changed between two").add_argument("ids", nargs=2, metavar="dN")
+
+
+def _models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    train = _command(commands, "train", "start a training run")
+    train.add_argument("--dataset", metavar="dN", help="default: the newest")
+    train.add_argument("--method", choices=("sft",), default="sft")
+    train.add_argument("--preset", choices=("quick", "standard", "careful"), default="standard")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one value of the preset"
+    )
+    train.add_argument(
+        "--wait", action="store_true", help="follow the run to its end (always so without a running app)"
+    )
+    runs = _command(commands, "runs", "training runs")
+    actions = runs.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _command(actions, "list", "newest first")
+    for name, text in (("show", "one run"), ("logs", "the end of its log"), ("cancel", "stop it"), ("resume", "go on")):
+        action = _command(actions, name, text)
+        action.add_argument("number", type=int, metavar="RUN")
+        action.add_argument("--wait", action="store_true", help=argparse.SUPPRESS if name != "resume" else "follow it")
+    evaluate = _command(commands, "evaluate", "the gate's verdict on a version, with reasons")
+    evaluate.add_argument("model_version", metavar="vN")
+    evaluate.add_argument("--against", metavar="vM", help="default: what is served")
+    versions = _command(commands, "versions", "versions and their scores")
+    actions = versions.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _command(actions, "list", "newest first")
+    _command(actions, "show", "one version").add_argument("model_version", metavar="vN")
+    promote = _command(commands, "promote", "serve a version that passed the gate")
+    promote.add_argument("model_version", metavar="vN")
+    promote.add_argument("--override", metavar="REASON", help="serve it although the gate did not pass it")
+    rollback = _command(commands, "rollback", "serve the version before, or a named one")
+    rollback.add_argument("model_version", nargs="?", metavar="vN")
+
+
+def _care(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    sql = _command(commands, "sql", "the SQL guard: statements as JSON lines on standard input")
+    actions = sql.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text in (("check", "the verdict, nothing is executed"), ("run", "the verdict, then the result")):
+        action = _command(actions, name, text)
+        action.add_argument("--database", metavar="FILE", help="default: FLYWHEEL_DATABASE, or the sample shop")
+        action.add_argument("--tables", metavar="a,b", help="default: all base tables")
+    link = _command(commands, "login-link", "a link that signs its holder in")
+    link.add_argument("--role", choices=("reviewer", "owner"), default="owner")
+    link.add_argument("--name", help="how a reviewer is named in decisions")
+    audit = _command(commands, "audit", "the ledger of everything that was stored")
+    actions = audit.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _command(actions, "verify", "check its chain, name the first broken row")

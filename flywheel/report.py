@@ -1,0 +1,118 @@
+"""Results of commands as text for a terminal. Pure formatting of plain dictionaries, and one progress line."""
+
+import textwrap
+from argparse import Namespace
+from typing import Any, TextIO
+
+Record = dict[str, Any]
+
+
+class Progress:
+    """One line on a terminal that is written over; plain lines elsewhere. Times and units are the caller's."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._open = False
+
+    def line(self, words: str, fraction: float | None = None) -> None:
+        """Say how far the work is; `fraction` from 0 to 1 draws a bar."""
+        bar = "" if fraction is None else f" [{'#' * round(20 * fraction):<20}] {fraction:4.0%}"
+        if self._out.isatty():
+            self._out.write(f"\r\x1b[K{words}{bar}")
+            self._open = True
+        else:
+            self._out.write(f"{words}\n")
+        self._out.flush()
+
+    def end(self) -> None:
+        """Leave the line, so that what follows starts on its own."""
+        if self._open:
+            self._out.write("\n")
+            self._open = False
+
+
+def result(args: Namespace, record: Record) -> str:
+    """One result of a command as text."""
+    formatter = FORMATTERS.get(args.command)
+    return formatter(record) if formatter else pairs(record)
+
+
+def pairs(record: Record) -> str:
+    """`name: value` lines, long texts wrapped, nested values short."""
+    lines = []
+    for name, value in record.items():
+        text = _short(value)
+        lines.append(textwrap.indent(f"{name}: {text}", "  ")[2:])
+    return "\n".join(lines)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_short(v)}" for k, v in value.items()) or "none"
+    if isinstance(value, list):
+        return f"{len(value)} entries" if len(value) > 5 else ", ".join(_short(v) for v in value) or "none"
+    return "none" if value is None else str(value)
+
+
+def _ask(record: Record) -> str:
+    lines = [""]
+    if record.get("error"):
+        lines.append(str(record["error"]))
+    if record.get("sentence"):
+        lines.append(str(record["sentence"]))
+    if record.get("columns"):
+        lines.append(table(record["columns"], record.get("rows") or []))
+    lines.append(f"({record['version']}, {record['seconds']:.1f} s)")
+    return "\n".join(lines)
+
+
+def table(columns: list[str], rows: list[list[Any]], limit: int = 20) -> str:
+    """A plain text table of at most `limit` rows; says how many more there are."""
+    cells = [columns, *[["" if v is None else str(v) for v in row] for row in rows[:limit]]]
+    widths = [min(40, max(len(str(row[i])) for row in cells)) for i in range(len(columns))]
+    lines = ["  ".join(str(v)[:40].ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in cells]
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    if len(rows) > limit:
+        lines.append(f"... and {len(rows) - limit} more rows")
+    return "\n".join(lines)
+
+
+def _import(record: Record) -> str:
+    lines = [
+        f"{record['file']}: {record['added']} added, {record['duplicates']} known already, {len(record['bad'])} bad"
+    ]
+    lines += [f"  line {line}: {reason}" for line, reason in record["bad"][:50]]
+    if len(record["bad"]) > 50:
+        lines.append(f"  ... and {len(record['bad']) - 50} more bad rows")
+    return "\n".join(lines)
+
+
+def _status(record: Record) -> str:
+    step = record.get("next_step")
+    lines = [f"{name}: {_short(value)}" for name, value in record.items() if name != "next_step"]
+    if isinstance(step, dict):
+        lines.append(f"Next: {step.get('words')}")
+    return "\n".join(lines)
+
+
+def _evaluate(record: Record) -> str:
+    return "\n".join([f"{record['version']}: {record['state']}", *(f"- {reason}" for reason in record["reasons"])])
+
+
+FORMATTERS = {"ask": _ask, "import": _import, "status": _status, "evaluate": _evaluate}
+
+
+def demo(record: Record) -> str:
+    """What the wheel gained, for a person."""
+    lines = [""]
+    for suite, score in record["suites"].items():
+        before, after = _percent(score["before"], score["before_ci"]), _percent(score["after"], score["after_ci"])
+        lines.append(f"{suite:<10} {before} before, {after} after  (n = {score['n']})")
+    seconds = record["seconds"]
+    lines.append("seconds    " + ", ".join(f"{name} {value:.0f}" for name, value in seconds.items()))
+    lines.append(f"{record['version']} was {'promoted' if record['promoted'] else 'not promoted'}")
+    return "\n".join(lines)
+
+
+def _percent(value: float, interval: list[float]) -> str:
+    return f"{value:.1%} [{interval[0]:.0%} to {interval[1]:.0%}]"

@@ -1,0 +1,39 @@
+"""Who is asking, and what that role may do. Knows nothing of cookies, requests or pages."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from flywheel.errors import Forbidden
+
+
+class Role(IntEnum):
+    """Ordered: a higher role may do all that a lower one may."""
+
+    ANONYMOUS = 0
+    GUEST = 1
+    REVIEWER = 2
+    OWNER = 3
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The caller of a service: `id` is stored with what they do (`guest:<hex>`, `local:owner`, `hf:<name>`)."""
+
+    id: str
+    role: Role
+
+
+ANONYMOUS = Principal("anonymous", Role.ANONYMOUS)
+SYSTEM = Principal("system", Role.OWNER)
+
+
+def require(who: Principal, role: Role) -> None:
+    """Raise Forbidden unless `who` has at least `role`."""
+    if who.role >= role:
+        return
+    if who.role is Role.ANONYMOUS:
+        raise Forbidden("Your browser sent no Flywheel cookie. Reload the page, and allow cookies for this site.")
+    raise Forbidden(
+        f"This needs the role `{role.name.lower()}`, and you have `{who.role.name.lower()}`. "
+        "Open the link that the owner gave you (`python -m flywheel login-link`), then try again."
+    )

@@ -1,0 +1,137 @@
+"""The settings: environment variables, read once, checked, then frozen.
+
+The only module of the product that reads `os.environ`. Each field carries its variable, its default and its meaning in
+one place; `docs/settings.md` is compared with this list by a test. Knows nothing of files, models or pages.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import ConfigurationError
+
+HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
+
+
+def _setting(variable: str, default: str, meaning: str) -> Any:
+    return field(metadata={"variable": variable, "default": default, "meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one process. Make it with `read`; tests may use `dataclasses.replace`."""
+
+    home: Path = _setting("FLYWHEEL_HOME", "~/.flywheel", "folder that holds everything: database, runs, versions")
+    base_model: str = _setting(
+        "FLYWHEEL_BASE_MODEL", "starter", "`starter`, a Hub id with optional `@revision`, or a folder"
+    )
+    task: str = _setting("FLYWHEEL_TASK", "sql", "`sql` (questions about a database) or `chat`")
+    system_prompt: str = _setting("FLYWHEEL_SYSTEM_PROMPT", "", "replaces the task's own system message")
+    database: str = _setting("FLYWHEEL_DATABASE", "", "DuckDB file that is asked; empty: the sample shop")
+    engine: str = _setting("FLYWHEEL_ENGINE", "local", "`local`: the model runs in this process")
+    guest_chat: bool = _setting("FLYWHEEL_GUEST_CHAT", "on", "`on`: anyone who opens the page may chat; `off`")
+    owners: tuple[str, ...] = _setting("FLYWHEEL_OWNERS", "", "Hub names that own this Space, separated by commas")
+    reviewers: tuple[str, ...] = _setting("FLYWHEEL_REVIEWERS", "", "Hub names that may review, separated by commas")
+    server_name: str = _setting("GRADIO_SERVER_NAME", "127.0.0.1", "address to listen on")
+    server_port: int = _setting("GRADIO_SERVER_PORT", "7860", "port to listen on")
+    space_id: str = _setting("SPACE_ID", "", "set by Hugging Face on a Space")
+    space_system: str = _setting("SYSTEM", "", "`spaces` on a Hugging Face Space; set by it")
+    oauth_client_secret: str = _setting(
+        "OAUTH_CLIENT_SECRET", "", "set by Hugging Face on a Space with `hf_oauth: true`; never logged"
+    )
+
+    @property
+    def is_starter(self) -> bool:
+        """The bundled model answers."""
+        return self.base_model == "starter"
+
+    @property
+    def is_sample_database(self) -> bool:
+        """The bundled bike shop is asked."""
+        return self.database == ""
+
+    @property
+    def trusts_oauth(self) -> bool:
+        """Hugging Face signs people in. Only a Space sets all three; elsewhere anyone can forge such a session."""
+        return self.space_system == "spaces" and bool(self.space_id) and bool(self.oauth_client_secret)
+
+
+def read(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check every setting. Raises ConfigurationError with one line that names the variable and its value."""
+    source = os.environ if environment is None else environment
+    raw = {f.name: source.get(f.metadata["variable"], "").strip() or f.metadata["default"] for f in fields(Settings)}
+    return Settings(
+        home=Path(raw["home"]).expanduser().absolute(),
+        base_model=_base_model(raw["base_model"]),
+        task=_choice("FLYWHEEL_TASK", raw["task"], ("sql", "chat")),
+        system_prompt=raw["system_prompt"],
+        database=raw["database"],
+        engine=_choice("FLYWHEEL_ENGINE", raw["engine"], ("local",)),
+        guest_chat=_choice("FLYWHEEL_GUEST_CHAT", raw["guest_chat"], ("on", "off")) == "on",
+        owners=_names(raw["owners"]),
+        reviewers=_names(raw["reviewers"]),
+        server_name=raw["server_name"],
+        server_port=_port(raw["server_port"]),
+        space_id=raw["space_id"],
+        space_system=raw["space_system"],
+        oauth_client_secret=raw["oauth_client_secret"],
+    )
+
+
+def prepare_environment() -> None:
+    """Set the switches of other libraries that they read at import: no telemetry, no network a person did not ask for.
+
+    Called first thing by every entry point. What the person has set stays.
+    """
+    for name, value in {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_ANALYTICS_CACHE_FREQUENCY": "200",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of programs we start: what they need to run, and no secret.
+
+    Source: this process's environment, by allow-list; tokens and keys are not on it.
+    """
+    allowed = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "HF_HOME")
+    kept = {name: os.environ[name] for name in allowed if name in os.environ}
+    return kept | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+def _choice(variable: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value in allowed:
+        return value
+    options = " or ".join(f"`{option}`" for option in allowed)
+    raise ConfigurationError(f"{variable} is `{value}`. Set it to {options}.")
+
+
+def _base_model(value: str) -> str:
+    folder = Path(value).expanduser()
+    if value == "starter":
+        return value
+    if folder.is_dir():
+        return str(folder.absolute())
+    if HUB_ID.match(value) and not value.startswith((".", "~")):
+        return value
+    raise ConfigurationError(
+        f"FLYWHEEL_BASE_MODEL is `{value}`, which is no folder. "
+        "Set it to `starter`, a Hub id such as `Qwen/Qwen3-0.6B`, or a folder with a model."
+    )
+
+
+def _port(value: str) -> int:
+    if value.isascii() and value.isdigit() and 0 < int(value) < 65536:
+        return int(value)
+    raise ConfigurationError(f"GRADIO_SERVER_PORT is `{value}`. Set it to a number from 1 to 65535.")
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in value.split(",") if name.strip())

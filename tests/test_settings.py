@@ -1,0 +1,61 @@
+"""Settings: read once, checked, documented."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import ConfigurationError
+from flywheel.settings import Settings, read
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_defaults_need_no_environment() -> None:
+    settings = read({})
+    assert settings.is_starter and settings.is_sample_database and settings.guest_chat
+    assert (settings.server_name, settings.server_port) == ("127.0.0.1", 7860)
+    assert settings.home == Path("~/.flywheel").expanduser()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("FLYWHEEL_TASK", "poetry"),
+        ("FLYWHEEL_ENGINE", "abacus"),
+        ("FLYWHEEL_GUEST_CHAT", "maybe"),
+        ("FLYWHEEL_BASE_MODEL", "/no/such/model"),
+        ("FLYWHEEL_BASE_MODEL", "no-such-model"),
+        ("FLYWHEEL_BASE_MODEL", "./no-such-model"),
+        ("GRADIO_SERVER_PORT", "70000"),
+        ("GRADIO_SERVER_PORT", "http"),
+        ("GRADIO_SERVER_PORT", "٧٨"),
+    ],
+)
+def test_wrong_value_is_named_in_one_line(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read({variable: value})
+    message = str(caught.value)
+    assert variable in message and f"`{value}`" in message and "\n" not in message
+
+
+def test_base_model_may_be_a_folder_or_a_hub_id(tmp_path: Path) -> None:
+    assert read({"FLYWHEEL_BASE_MODEL": str(tmp_path)}).base_model == str(tmp_path)
+    assert read({"FLYWHEEL_BASE_MODEL": "Qwen/Qwen3-0.6B@main"}).base_model == "Qwen/Qwen3-0.6B@main"
+
+
+def test_oauth_is_trusted_only_on_a_whole_space() -> None:
+    whole = {"SYSTEM": "spaces", "SPACE_ID": "me/space", "OAUTH_CLIENT_SECRET": "s"}
+    assert read(whole).trusts_oauth
+    for missing in whole:
+        assert not read({k: v for k, v in whole.items() if k != missing}).trusts_oauth
+
+
+def test_every_setting_is_documented_as_it_is() -> None:
+    documented = [line for line in (ROOT / "docs/settings.md").read_text().splitlines() if line.startswith("| `")]
+    expected = []
+    for f in fields(Settings):
+        meta = f.metadata
+        default = f"`{meta['default']}`" if meta["default"] else "(empty)"
+        expected.append(f"| `{meta['variable']}` | {default} | {meta['meaning']} |")
+    assert documented == expected
