@@ -53,7 +53,8 @@ def _through_app(url: str, token: str, name: str, args: dict[str, Any]) -> Itera
             yield event
     except OSError as error:
         raise Unavailable(
-            f"The app that holds this home did not answer at {url} ({error}). Look at its window, or stop it and try again."
+            f"The app that holds this home did not answer at {url} ({error}). "
+            "Look at its window, or stop it and try again."
         ) from error
     finally:
         connection.close()

@@ -1,8 +1,11 @@
 """The command line as argparse sees it: names, arguments, help. Knows nothing of what the commands do."""
 
 import argparse
+from typing import TypeAlias
 
 from flywheel.version import VERSION
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 FORMATS = ("openai", "prompt-completion")
 
@@ -23,20 +26,18 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
-) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("--json", action="store_true", help="one JSON object, or one per line")
     return parser
 
 
-def _daily(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _daily(commands: Commands) -> None:
     _command(commands, "serve", "start the app, as `python app.py`")
     demo = _command(commands, "demo", "turn the wheel once on the starter, and print what it gained")
     demo.add_argument("--corrections", type=int, default=30, metavar="N", help="how many corrections (default 30)")
     demo.add_argument(
-        "--terms", type=int, choices=(1, 2, 3), help="how many words are taught (default: 1, from 100 on 3)"
+        "--terms", type=int, choices=(1, 2, 3), help="words taught (default: 1, from 100 corrections on 3)"
     )
     demo.add_argument("--seed", type=int, default=0)
     demo.add_argument("--keep", action="store_true", help="in FLYWHEEL_HOME instead of a scratch home")
@@ -46,7 +47,7 @@ def _daily(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     ask.add_argument("--version", dest="model_version", metavar="vN", help="the version that answers")
 
 
-def _data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _data(commands: Commands) -> None:
     take = _command(commands, "import", "examples from files")
     take.add_argument("files", nargs="+", metavar="FILE")
     take.add_argument("--format", choices=FORMATS, help="default: from the file's extension and first row")
@@ -79,17 +80,13 @@ def _data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     _command(actions, "diff", "what changed between two").add_argument("ids", nargs=2, metavar="dN")
 
 
-def _models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _models(commands: Commands) -> None:
     train = _command(commands, "train", "start a training run")
     train.add_argument("--dataset", metavar="dN", help="default: the newest")
     train.add_argument("--method", choices=("sft",), default="sft")
     train.add_argument("--preset", choices=("quick", "standard", "careful"), default="standard")
-    train.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one value of the preset"
-    )
-    train.add_argument(
-        "--wait", action="store_true", help="follow the run to its end (always so without a running app)"
-    )
+    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one value")
+    train.add_argument("--wait", action="store_true", help="follow the run (always so without a running app)")
     runs = _command(commands, "runs", "training runs")
     actions = runs.add_subparsers(dest="action", metavar="ACTION", required=True)
     _command(actions, "list", "newest first")
@@ -111,7 +108,7 @@ def _models(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     rollback.add_argument("model_version", nargs="?", metavar="vN")
 
 
-def _care(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _care(commands: Commands) -> None:
     sql = _command(commands, "sql", "the SQL guard: statements as JSON lines on standard input")
     actions = sql.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, text in (("check", "the verdict, nothing is executed"), ("run", "the verdict, then the result")):
