@@ -8,43 +8,48 @@ class StorageError(Exception):
     """Root of all errors of the storage; the message says what is wrong and what to do."""
 
 
-class HomeLocked(StorageError):
-    """Another process works on this home."""
+class HomeLocked(StorageError, RuntimeError):
+    """Another process works on this home. `pid` is 0 and `url` empty where they are not known."""
 
     def __init__(self, pid: int, url: str) -> None:
-        at = f"pid {pid}, {url}" if url else f"pid {pid}"
-        super().__init__(f"Flywheel is already running here ({at}). Use that one, or stop it first.")
+        known = [part for part in (f"pid {pid}" if pid else "", url) if part]
+        at = f" ({', '.join(known)})" if known else ""
+        super().__init__(f"Flywheel is already running here{at}. Use that one, or stop it first.")
         self.pid = pid
         self.url = url
 
 
-class HomeUnwritable(StorageError):
-    """The home cannot be created or written."""
+class HomeUnwritable(StorageError, OSError):
+    """The home cannot be created or written; the message names the path."""
 
 
-class DatabaseDamaged(StorageError):
-    """The database file (not only its log) does not hold what was written into it."""
+class DatabaseDamaged(StorageError, ValueError):
+    """The database file (not only its log) does not hold what was written into it. Nothing was overwritten."""
 
 
-class DiskFull(StorageError):
+class NewerDatabase(StorageError, ValueError):
+    """The database was written by a later version of Flywheel or of DuckDB."""
+
+
+class DiskFull(StorageError, OSError):
     """Nothing of the refused write was kept; the next write works once there is space."""
 
 
-class Unwritten(StorageError):
-    """A write did not reach the disk for another reason than a full one."""
+class Unwritten(StorageError, OSError):
+    """Nothing of the refused write was kept, for another reason than a full disk."""
 
 
-class Stale(StorageError):
-    """Something else was decided meanwhile."""
+class Stale(StorageError, RuntimeError):
+    """Something else was written meanwhile; reading again shows what."""
 
 
-class Missing(StorageError):
+class Missing(StorageError, LookupError):
     """A row with this id does not exist."""
 
 
-class Busy(StorageError):
-    """The thing exists once and is in use (a run under way)."""
+class Busy(StorageError, RuntimeError):
+    """There can be one of it at a time, and one is under way."""
 
 
-class BadValue(StorageError):
-    """A value that cannot be stored, named by its field."""
+class BadValue(StorageError, ValueError):
+    """A value that cannot be stored; the message names its field."""
