@@ -1,0 +1,129 @@
+"""Everything a stranger can call: each event of the pages and each route of the server, with the least role for it.
+
+The server refuses what is not in here, and a test compares both tables with the running app. The services check the
+role again; this table is what a reader checks. Knows nothing of how a page or a route is made.
+"""
+
+from functools import lru_cache
+
+from starlette.routing import compile_path
+
+from flywheel.roles import Role
+
+EVENTS: dict[str, Role] = {
+    "chat_open": Role.GUEST,
+    "chat_banner": Role.GUEST,
+    "chat_send": Role.GUEST,
+    "chat_example": Role.GUEST,
+    "chat_stop": Role.GUEST,
+    "chat_new": Role.GUEST,
+    "chat_rate": Role.GUEST,
+    "chat_rows": Role.GUEST,
+    "correction_fill": Role.GUEST,
+    "correction_try": Role.GUEST,
+    "correction_send": Role.GUEST,
+    "correction_cancel": Role.GUEST,
+}
+"""Event name → least role. A page is admitted by an event `<page>_admit`, which tells only whether it may be read."""
+
+PAGES: dict[str, Role] = {"/": Role.GUEST}
+"""Path → role of the readers. The page itself is an empty frame and open; what it shows comes by events."""
+
+OPEN = Role.ANONYMOUS
+CLOSED = None
+"""Part of the web framework, not of this product: answered as if it did not exist."""
+
+ROUTES: dict[str, Role | None] = {
+    # ours
+    "/healthz": OPEN,
+    "/readyz": OPEN,
+    "/enter": OPEN,
+    "/flywheel/command": OPEN,  # asks for the owner's key itself
+    # files of the front end
+    "/assets/{path:path}": OPEN,
+    "/static/{path:path}": OPEN,
+    "/svelte/{path:path}": OPEN,
+    "/favicon.ico": OPEN,
+    "/theme.css": OPEN,
+    "/gradio_api/theme.css": OPEN,
+    "/robots.txt": OPEN,
+    "/manifest.json": OPEN,
+    "/pwa_icon": OPEN,
+    "/pwa_icon/{size}": OPEN,
+    "/config": OPEN,
+    "/gradio_api/app_id": OPEN,
+    "/gradio_api/startup-events": OPEN,
+    # sign-in with Hugging Face, there only on a Space
+    "/login/huggingface": OPEN,
+    "/login/callback": OPEN,
+    "/logout": OPEN,
+    # events
+    "/gradio_api/queue/join": OPEN,
+    "/gradio_api/queue/data": OPEN,
+    "/gradio_api/cancel": OPEN,
+    "/gradio_api/heartbeat/{session_hash}": OPEN,
+    # files of people
+    "/gradio_api/upload": Role.REVIEWER,
+    "/gradio_api/upload_progress": Role.REVIEWER,
+    "/gradio_api/file={path_or_url:path}": Role.REVIEWER,
+    # not ours
+    "/login": CLOSED,
+    "/monitoring": CLOSED,
+    "/monitoring/summary": CLOSED,
+    "/monitoring/{key}": CLOSED,
+    "/gradio_api/api/{api_name}": CLOSED,
+    "/gradio_api/call/v2/{api_name}": CLOSED,
+    "/gradio_api/call/{api_name}": CLOSED,
+    "/gradio_api/call/{api_name}/{event_id}": CLOSED,
+    "/gradio_api/call/v2/{api_name}/{event_id}": CLOSED,
+    "/gradio_api/component_server": CLOSED,
+    "/gradio_api/custom_component/{id}/{environment}/{type}/{file_name}": CLOSED,
+    "/gradio_api/deep_link": CLOSED,
+    "/gradio_api/dev/reload": CLOSED,
+    "/gradio_api/file/{path:path}": CLOSED,
+    "/gradio_api/info": CLOSED,
+    "/gradio_api/login_check": CLOSED,
+    "/gradio_api/openapi.json": CLOSED,
+    "/gradio_api/process_recording": CLOSED,
+    "/gradio_api/profiling/clear": CLOSED,
+    "/gradio_api/profiling/summary": CLOSED,
+    "/gradio_api/profiling/traces": CLOSED,
+    "/gradio_api/proxy={url_path:path}": CLOSED,
+    "/gradio_api/queue/status": CLOSED,
+    "/gradio_api/reset": CLOSED,
+    "/gradio_api/run/{api_name}": CLOSED,
+    "/gradio_api/run-history/buckets": CLOSED,
+    "/gradio_api/run-history/connect": CLOSED,
+    "/gradio_api/run-history/records": CLOSED,
+    "/gradio_api/run-history/records/{endpoint}/{record_id}/assets/{asset_id}": CLOSED,
+    "/gradio_api/runs": CLOSED,
+    "/gradio_api/stream/{event_id}": CLOSED,
+    "/gradio_api/stream/{event_id}/close": CLOSED,
+    "/gradio_api/stream/{session_hash}/{run}/{component_id}/playlist-file": CLOSED,
+    "/gradio_api/stream/{session_hash}/{run}/{component_id}/playlist.m3u8": CLOSED,
+    "/gradio_api/stream/{session_hash}/{run}/{component_id}/{segment_id}.{ext}": CLOSED,
+    "/gradio_api/token": CLOSED,
+    "/gradio_api/undo-vibe-edit": CLOSED,
+    "/gradio_api/user": CLOSED,
+    "/gradio_api/vibe-code": CLOSED,
+    "/gradio_api/vibe-edit": CLOSED,
+    "/gradio_api/vibe-starter-queries": CLOSED,
+}
+"""Path pattern, without a trailing slash → least role."""
+
+_PATTERNS = [(compile_path(path)[0], role) for path, role in ROUTES.items() if "{" in path]
+
+
+def least_role(path: str) -> Role | None:
+    """The least role that may ask for `path`; CLOSED for what is not declared."""
+    path = path.removesuffix("/") or "/"
+    if path in PAGES:
+        return OPEN
+    if path in ROUTES:
+        return ROUTES[path]
+    return _of_pattern(path[:2048])
+
+
+@lru_cache(maxsize=1024)
+def _of_pattern(path: str) -> Role | None:
+    return next((role for pattern, role in _PATTERNS if pattern.match(path)), CLOSED)

@@ -1,0 +1,91 @@
+"""The routes beside the pages: alive, ready, signing in, and the door for commands on a home an app holds.
+
+Knows HTTP and the services; the REST interface for programs is elsewhere.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from flywheel.errors import PUBLIC, FlywheelError, Forbidden
+from flywheel.identity import OWNER_ID
+from flywheel.operations import perform
+from flywheel.roles import Principal, Role
+from flywheel.services import Services
+
+WRONG_TOKEN_DELAY_S = 0.5
+COMMAND_OWNER = Principal(OWNER_ID, Role.OWNER)
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Flywheel</title><style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;
+padding:0 1rem;color-scheme:light dark}}</style><p>{words}</p><p><a href="/">To the chat</a></p></html>"""
+
+log = logging.getLogger(__name__)
+
+
+def routes(services: Services) -> list[Route]:
+    """All routes of our own."""
+    edge = _Edge(services)
+    return [
+        Route("/healthz", edge.healthz),
+        Route("/readyz", edge.readyz),
+        Route("/enter", edge.enter),
+        Route("/flywheel/command", edge.command, methods=["POST"]),
+    ]
+
+
+class _Edge:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def healthz(self, request: Request) -> Response:
+        """200 while the process answers."""
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(self, request: Request) -> Response:
+        """200 when the model answers, else 503 with the reason."""
+        ready, words = self._services.engine.ready()
+        return JSONResponse({"status": "ready" if ready else "not ready", "reason": words}, 200 if ready else 503)
+
+    async def enter(self, request: Request) -> Response:
+        """Sign in by a link: the cookie is set and the token leaves the address bar."""
+        token = request.query_params.get("token", "")
+        try:
+            who = self._services.identity.enter(token)
+        except Forbidden as error:
+            await asyncio.sleep(WRONG_TOKEN_DELAY_S)
+            return HTMLResponse(PAGE.format(words=escape(str(error))), 401)
+        headers = {"Set-Cookie": self._services.identity.cookie(who), "Cache-Control": "no-store"}
+        return RedirectResponse("/", 303, headers)
+
+    async def command(self, request: Request) -> Response:
+        """Run one operation for the owner's key; answers one JSON object per line as it goes."""
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not self._services.identity.is_owner_token(key.strip()):
+            await asyncio.sleep(WRONG_TOKEN_DELAY_S)
+            return JSONResponse({"error": "This needs the owner's key.", "exit": 1}, 401)
+        try:
+            body = await request.json()
+            name, args = str(body["name"]), dict(body["args"])
+        except (ValueError, TypeError, KeyError):
+            words = "The command is not understood. Send a JSON object with `name` and `args`."
+            return JSONResponse({"error": words, "exit": 2}, 400)
+        return StreamingResponse(_lines(self._services, name, args), media_type="application/x-ndjson")
+
+
+def _lines(services: Services, name: str, args: dict[str, Any]) -> Iterator[str]:
+    try:
+        for event in perform(services, COMMAND_OWNER, name, args):
+            yield json.dumps(event, default=str) + "\n"
+    except PUBLIC as error:
+        exit_code = error.exit_code if isinstance(error, FlywheelError) else 1
+        yield json.dumps({"error": str(error), "exit": exit_code}) + "\n"
+    except Exception:
+        log.exception("command %s failed", name)
+        yield json.dumps({"error": "The command failed in the app; its log says why.", "exit": 1}) + "\n"
