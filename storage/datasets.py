@@ -1,0 +1,179 @@
+"""Dataset versions: frozen rows with their sides, `d1`, `d2` …, never changed.
+
+Knows nothing of how rows are chosen or split, nor of the files that a training run reads.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from storage.database import Database
+from storage.errors import Missing
+from storage.ids import new_id
+from storage.records import inside, next_number, number_of, one_of, stamped
+from storage.transaction import Row, Transaction
+
+SIDES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    id: str
+    """`d1`, `d2` …"""
+    number: int
+    name: str
+    note: str
+    task: str
+    content_hash: str
+    system_hash: str
+    counts: dict[str, int]
+    """Side → rows."""
+    refused: list[dict[str, Any]]
+    """{"example_id", "reason"} of each approved example that was left out."""
+    policy: dict[str, Any]
+    created: datetime
+    by: str
+
+
+class NewRow(Protocol):
+    """What a frozen row needs; a DatasetRow is one."""
+
+    @property
+    def example_id(self) -> str: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def group_key(self) -> str: ...
+    @property
+    def prompt(self) -> list[dict[str, str]]: ...
+    @property
+    def completion(self) -> str: ...
+    @property
+    def provenance(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    dataset: str
+    example_id: str
+    side: str
+    group_key: str
+    prompt: list[dict[str, str]]
+    completion: str
+    provenance: str
+    position: int
+    """Order within the version, from 0."""
+
+
+class DatasetStore:
+    """Reads and appends dataset versions."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def create(
+        self,
+        *,
+        name: str,
+        note: str,
+        task: str,
+        content_hash: str,
+        system_hash: str,
+        refused: Sequence[Mapping[str, Any]],
+        policy: Mapping[str, Any],
+        rows: Sequence[NewRow],
+        number: int | None = None,
+        by: str,
+        tx: Transaction | None = None,
+    ) -> DatasetVersion:
+        """The next version. With `number` (its files were written under it) raises Stale when that is taken."""
+        for row in rows:
+            one_of("side", row.side, SIDES)
+        counts = {side: sum(row.side == side for row in rows) for side in SIDES}
+
+        def job(t: Transaction) -> DatasetVersion:
+            given = next_number(t, "dataset_versions", number, "dataset version")
+            made = DatasetVersion(
+                f"d{given}", given, name or f"d{given}", note, task, content_hash, system_hash, counts,
+                [dict(item) for item in refused], dict(policy), datetime.now(UTC), by,
+            )  # fmt: skip
+            row = {key: getattr(made, key) for key in DatasetVersion.__dataclass_fields__ if key not in ("id", "by")}
+            t.append("dataset_versions", stamped(row | {"id": new_id()}, by, made.created))
+            for position, new in enumerate(rows):
+                t.append("dataset_rows", stamped(_cells(new, given, position), by, made.created))
+            return made
+
+        return inside(self._db, tx, by, job)
+
+    def next_number(self) -> int:
+        """The number the next version would get now."""
+        return int(self._db.value("SELECT coalesce(max(number), 0) + 1 FROM dataset_versions"))
+
+    def get(self, id: str) -> DatasetVersion | None:
+        found = self._db.row("SELECT * FROM dataset_versions WHERE number = ?", [number_of("d", id)])
+        return _version(found) if found else None
+
+    def latest(self) -> DatasetVersion | None:
+        found = self._db.row("SELECT * FROM dataset_versions ORDER BY number DESC LIMIT 1")
+        return _version(found) if found else None
+
+    def by_hash(self, content_hash: str) -> DatasetVersion | None:
+        """The first version with exactly this content."""
+        found = self._db.row(
+            "SELECT * FROM dataset_versions WHERE content_hash = ? ORDER BY number LIMIT 1", [content_hash]
+        )
+        return _version(found) if found else None
+
+    def rows(self, id: str, side: str | None = None, limit: int | None = None, offset: int = 0) -> list[DatasetRow]:
+        """In order of position. Raises Missing for an unknown version."""
+        if self.get(id) is None:
+            raise Missing(f"There is no dataset version `{id}`. Freeze one, or name one of the list.")
+        found = self._db.rows(
+            "SELECT * FROM dataset_rows WHERE number = $1 AND ($2 IS NULL OR side = $2)"
+            " ORDER BY position LIMIT $3 OFFSET $4",
+            [number_of("d", id), side, limit, offset],
+        )
+        return [_row(row) for row in found]
+
+    def placements(self) -> dict[str, tuple[str, str]]:
+        """Example → (side, group_key) of its first placement ever."""
+        found = self._db.rows(
+            "SELECT example_id, arg_min(side, number) AS side, arg_min(group_key, number) AS group_key"
+            " FROM dataset_rows GROUP BY example_id"
+        )
+        return {row["example_id"]: (row["side"], row["group_key"]) for row in found}
+
+    def list(self) -> list[DatasetVersion]:
+        """Newest first."""
+        return [_version(row) for row in self._db.rows("SELECT * FROM dataset_versions ORDER BY number DESC")]
+
+
+def _cells(row: NewRow, number: int, position: int) -> Row:
+    return {
+        "id": new_id(),
+        "number": number,
+        "position": position,
+        "example_id": row.example_id,
+        "side": row.side,
+        "group_key": row.group_key,
+        "prompt": row.prompt,
+        "completion": row.completion,
+        "provenance": row.provenance,
+    }
+
+
+def _version(row: Row) -> DatasetVersion:
+    return DatasetVersion(
+        f"d{row['number']}", row["number"], row["name"], row["note"], row["task"], row["content_hash"],
+        row["system_hash"], json.loads(row["counts"]), json.loads(row["refused"]), json.loads(row["policy"]),
+        row["created"], row["created_by"],
+    )  # fmt: skip
+
+
+def _row(row: Row) -> DatasetRow:
+    return DatasetRow(
+        f"d{row['number']}", row["example_id"], row["side"], row["group_key"], json.loads(row["prompt"]),
+        row["completion"], row["provenance"], row["position"],
+    )  # fmt: skip

@@ -1,0 +1,332 @@
+"""Examples: a prompt and the completion somebody wants, from proposal to decision.
+
+The origin of an example never changes; everything after is an event, and the latest event is what it is now. An
+event carries the whole text as it then stood, so that no state has to be pieced together. Knows nothing of what
+makes a completion valid, nor of who may decide.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from storage.database import Database
+from storage.errors import Missing, Stale
+from storage.ids import new_id
+from storage.records import inside, one_of, stamped
+from storage.rows import as_json
+from storage.transaction import Row, Transaction
+
+PROVENANCES = ("correction", "thumb", "edited", "imported", "synthetic")
+STATE_OF = {
+    "proposed": "pending",
+    "reopened": "pending",
+    "approved": "approved",
+    "rejected": "rejected",
+    "skipped": "skipped",
+    "quarantined": "quarantined",
+    "withdrawn": "withdrawn",
+}
+DECISIONS = ("approved", "rejected", "skipped", "reopened", "quarantined", "withdrawn")
+_KIND_OF_NEW = {"pending": "proposed", "approved": "approved", "quarantined": "quarantined"}
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Example:
+    id: str
+    provenance: str
+    turn_id: str | None
+    conversation_id: str | None
+    prompt: list[Message]
+    completion: str
+    answer: str | None
+    """What the model had said."""
+    version: str | None
+    split: str | None
+    """The side an import fixed; None leaves it to the freeze."""
+    source: str
+    reasons: list[str]
+    comment: str
+    created: datetime
+    created_by: str
+    state: str
+    reason: str | None
+    """Why it was decided so."""
+    decided_by: str | None
+    decided_at: datetime | None
+    event_id: str
+    """Give it back with a decision, to be told when another came first."""
+
+
+@dataclass(frozen=True)
+class NewExample:
+    """An example that does not come from a turn."""
+
+    prompt: Sequence[Message]
+    completion: str
+    provenance: str = "imported"
+    split: str | None = None
+    source: str = "import"
+    state: str = "pending"
+    answer: str | None = None
+    reasons: Sequence[str] = ()
+    comment: str = ""
+
+
+class ExampleStore:
+    """Reads examples and appends proposals and decisions."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def propose(
+        self,
+        *,
+        provenance: str,
+        turn_id: str,
+        conversation_id: str,
+        prompt: Sequence[Message],
+        completion: str,
+        answer: str | None,
+        version: str | None,
+        reasons: Sequence[str] = (),
+        comment: str = "",
+        by: str,
+        tx: Transaction | None = None,
+    ) -> Example:
+        """The pending example of a turn, of which there is one: a second proposal becomes an event of the first.
+
+        A decided example is pending again only for another text (or after it was withdrawn). A mere thumb never
+        replaces the text of a correction.
+        """
+        one_of("provenance", provenance, PROVENANCES)
+
+        def job(t: Transaction) -> Example:
+            row = t.row(_CURRENT.format("x.turn_id = ?"), [turn_id])
+            if row is not None:
+                return _proposed_again(t, _example(row), provenance, completion, list(reasons), comment)
+            origin = _origin(prompt, completion, None)
+            origin |= {"turn_id": turn_id, "conversation_id": conversation_id, "answer": answer}
+            origin |= {"version": version, "source": "chat"}
+            return _begun(t, origin, "proposed", provenance, completion, list(reasons), comment)
+
+        return inside(self._db, tx, by, job)
+
+    def add_many(self, rows: Sequence[NewExample], *, by: str, tx: Transaction | None = None) -> tuple[list[str], int]:
+        """Ids of those added, and how many were left out as exact duplicates (prompt, completion and split)."""
+        for new in rows:
+            one_of("provenance", new.provenance, PROVENANCES)
+            one_of("state", new.state, tuple(_KIND_OF_NEW))
+
+        def job(t: Transaction) -> tuple[list[str], int]:
+            origins = [_origin(new.prompt, new.completion, new.split) for new in rows]
+            hashes = [origin["content_hash"] for origin in origins]
+            known = {
+                row["content_hash"]
+                for row in t.rows(
+                    "SELECT content_hash FROM examples WHERE content_hash IN (SELECT unnest(?::VARCHAR[]))", [hashes]
+                )
+            }
+            added: list[str] = []
+            for new, origin in zip(rows, origins, strict=True):
+                if origin["content_hash"] in known:
+                    continue
+                known.add(origin["content_hash"])
+                origin |= {"answer": new.answer, "source": new.source}
+                kind = _KIND_OF_NEW[new.state]
+                made = _begun(t, origin, kind, new.provenance, new.completion, list(new.reasons), new.comment)
+                added.append(made.id)
+            return added, len(rows) - len(added)
+
+        return inside(self._db, tx, by, job)
+
+    def decide(
+        self,
+        example_id: str,
+        kind: str,
+        *,
+        completion: str | None = None,
+        reason: str | None = None,
+        expected_event: str | None,
+        by: str,
+        tx: Transaction | None = None,
+    ) -> Example:
+        """Append a decision. Raises Missing, and Stale when another event came after `expected_event`.
+
+        Approving another text makes the example `edited`; reopening brings back the text last proposed. The same
+        decision again changes nothing.
+        """
+        one_of("decision", kind, DECISIONS)
+
+        def job(t: Transaction) -> Example:
+            row = t.row(_CURRENT.format("x.id = ?"), [example_id])
+            if row is None:
+                raise Missing(f"There is no example `{example_id}`. Load the page again.")
+            now = _example(row)
+            if expected_event is not None and expected_event != now.event_id:
+                raise Stale(f"This example was {_done(now.state)} by someone else meanwhile. Load the page again.")
+            text = now.completion if completion is None else completion
+            if now.state == STATE_OF[kind] and text == now.completion and reason == now.reason:
+                return now
+            if kind == "reopened":
+                text, provenance = _last_proposal(t, now)
+            else:
+                provenance = now.provenance if text == now.completion else "edited"
+            return _event(t, now, kind, provenance, text, now.reasons, now.comment, reason)
+
+        return inside(self._db, tx, by, job)
+
+    def get(self, id: str) -> Example | None:
+        found = self._db.row(_CURRENT.format("x.id = ?"), [id])
+        return _example(found) if found else None
+
+    def inbox(self, limit: int = 50, after: str | None = None) -> list[Example]:
+        """Pending: corrections before mere thumbs, each newest first. `after` is the last id of the page before."""
+        rows = self._db.rows(
+            _OF_KINDS
+            + """, placed AS (SELECT *, (provenance <> 'thumb')::INTEGER AS rank FROM current)
+            SELECT * FROM placed WHERE $2 IS NULL
+                OR (rank, id) < ((SELECT rank FROM placed WHERE id = $2), $2)
+            ORDER BY rank DESC, id DESC LIMIT $3""",
+            [_kinds("pending"), after, limit],
+        )
+        return [_example(row) for row in rows]
+
+    def skipped(self, limit: int = 50) -> list[Example]:
+        """Put off by a reviewer, newest first."""
+        return self.listing("skipped", limit)
+
+    def listing(self, state: str | None = None, limit: int = 50, offset: int = 0) -> list[Example]:
+        """Newest first, of one state or of all."""
+        rows = self._db.rows(
+            _OF_KINDS + " SELECT * FROM current ORDER BY id DESC LIMIT $2 OFFSET $3", [_kinds(state), limit, offset]
+        )
+        return [_example(row) for row in rows]
+
+    def approved(self) -> list[Example]:
+        """All of them, oldest first."""
+        rows = self._db.rows(_OF_KINDS + " SELECT * FROM current ORDER BY id", [_kinds("approved")])
+        return [_example(row) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """State → number, every state present."""
+        rows = self._db.rows(
+            "SELECT kind, count(*) AS n FROM (SELECT arg_max(kind, id) AS kind FROM example_events"
+            " GROUP BY example_id) GROUP BY kind"
+        )
+        counts = dict.fromkeys(STATE_OF.values(), 0)
+        for row in rows:
+            counts[STATE_OF[row["kind"]]] += row["n"]
+        return counts
+
+    def for_turns(self, turn_ids: Sequence[str]) -> dict[str, Example]:
+        """Turn → its example, where it has one."""
+        if not turn_ids:
+            return {}
+        rows = self._db.rows(_CURRENT.format("x.turn_id IN (SELECT unnest(?::VARCHAR[]))"), [list(turn_ids)])
+        return {row["turn_id"]: _example(row) for row in rows}
+
+
+_FIELDS = """x.*, e.kind, e.provenance, e.completion, e.reasons, e.comment, e.reason,
+    e.id AS event_id, e.created AS decided_at, e.created_by AS decided_by"""
+
+_CURRENT = f"""SELECT {_FIELDS} FROM examples x JOIN example_events e ON e.example_id = x.id
+    WHERE {{}} QUALIFY row_number() OVER (PARTITION BY x.id ORDER BY e.id DESC) = 1"""
+
+# The texts are joined in only for the events that are the latest and of the kinds asked for.
+_OF_KINDS = f"""WITH latest AS (
+        SELECT example_id, arg_max(kind, id) AS kind, max(id) AS event_id FROM example_events GROUP BY example_id),
+    current AS (SELECT {_FIELDS} FROM latest l JOIN examples x ON x.id = l.example_id
+        JOIN example_events e ON e.id = l.event_id WHERE list_contains($1::VARCHAR[], l.kind))"""
+
+
+def _origin(prompt: Sequence[Message], completion: str, split: str | None) -> Row:
+    content = as_json("prompt", [list(prompt), completion, split])
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return {"prompt": list(prompt), "split": split, "content_hash": digest}
+
+
+def _begun(
+    tx: Transaction, origin: Row, kind: str, provenance: str, completion: str, reasons: list[str], comment: str
+) -> Example:
+    now = datetime.now(UTC)
+    row = {"id": new_id(), "turn_id": None, "conversation_id": None, "version": None, **origin}
+    tx.append("examples", stamped(row, tx.by, now))
+    blank = Example(
+        id=row["id"], provenance=provenance, turn_id=row["turn_id"], conversation_id=row["conversation_id"],
+        prompt=row["prompt"], completion=completion, answer=row["answer"], version=row["version"],
+        split=row["split"], source=row["source"], reasons=reasons, comment=comment, created=now, created_by=tx.by,
+        state="", reason=None, decided_by=None, decided_at=None, event_id="",
+    )  # fmt: skip
+    return _event(tx, blank, kind, provenance, completion, reasons, comment, None)
+
+
+def _proposed_again(
+    tx: Transaction, now: Example, provenance: str, completion: str, reasons: list[str], comment: str
+) -> Example:
+    if provenance == "thumb" and now.provenance != "thumb":
+        # The person said better words before; pressing the thumb again must not throw them away.
+        if now.state != "withdrawn":
+            return now
+        return _event(tx, now, "proposed", now.provenance, now.completion, reasons, comment, None)
+    same = completion == now.completion
+    said_more = now.state == "pending" and (provenance, reasons, comment) != (now.provenance, now.reasons, now.comment)
+    if same and not said_more and now.state != "withdrawn":
+        return now
+    return _event(tx, now, "proposed", provenance, completion, reasons, comment, None)
+
+
+def _event(
+    tx: Transaction,
+    now: Example,
+    kind: str,
+    provenance: str,
+    completion: str,
+    reasons: list[str],
+    comment: str,
+    reason: str | None,
+) -> Example:
+    """Append what the example is from now on, and tell it."""
+    at = datetime.now(UTC)
+    row: Row = {"id": new_id(), "example_id": now.id, "kind": kind, "provenance": provenance, "completion": completion}
+    row |= {"reasons": reasons, "comment": comment, "reason": reason}
+    tx.append("example_events", stamped(row, tx.by, at))
+    decided = kind != "proposed"
+    return replace(
+        now, provenance=provenance, completion=completion, reasons=reasons, comment=comment, state=STATE_OF[kind],
+        reason=reason, decided_by=tx.by if decided else None, decided_at=at if decided else None,
+        event_id=str(row["id"]),
+    )  # fmt: skip
+
+
+def _last_proposal(tx: Transaction, now: Example) -> tuple[str, str]:
+    """Text and provenance before anybody decided; of an import that came decided, those it came with."""
+    found = tx.rows(
+        "SELECT completion, provenance FROM example_events WHERE example_id = ?"
+        " ORDER BY kind = 'proposed' DESC, CASE WHEN kind = 'proposed' THEN id END DESC, id LIMIT 1",
+        [now.id],
+    )
+    return found[0]["completion"], found[0]["provenance"]
+
+
+def _kinds(state: str | None) -> list[str]:
+    return [kind for kind in STATE_OF if state in (None, STATE_OF[kind])]
+
+
+def _done(state: str) -> str:
+    return "put back" if state == "pending" else state
+
+
+def _example(row: Row) -> Example:
+    decided = row["kind"] != "proposed"
+    return Example(
+        id=row["id"], provenance=row["provenance"], turn_id=row["turn_id"], conversation_id=row["conversation_id"],
+        prompt=json.loads(row["prompt"]), completion=row["completion"], answer=row["answer"], version=row["version"],
+        split=row["split"], source=row["source"], reasons=json.loads(row["reasons"]), comment=row["comment"],
+        created=row["created"], created_by=row["created_by"], state=STATE_OF[row["kind"]], reason=row["reason"],
+        decided_by=row["decided_by"] if decided else None, decided_at=row["decided_at"] if decided else None,
+        event_id=row["event_id"],
+    )  # fmt: skip

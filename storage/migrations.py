@@ -1,0 +1,119 @@
+"""The shape of the database: numbered steps, appended to a list and never edited.
+
+The columns of a table stand here and nowhere else; whatever needs them reads the catalog. Rules for a new step:
+every table has `id VARCHAR PRIMARY KEY` and no other constraint than NOT NULL (a foreign key or an index forbids
+later changes); an added column is nullable and has no default (the ledger's row hashes leave out what is NULL).
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import duckdb
+
+from storage.errors import NewerDatabase
+
+LEDGER = "ledger"
+MIGRATIONS = "migrations"
+
+Columns = dict[str, "Column"]
+
+
+class Column:
+    """Type as the engine names it, and whether NULL is allowed."""
+
+    __slots__ = ("nullable", "type")
+
+    def __init__(self, type: str, nullable: bool) -> None:
+        self.type = type
+        self.nullable = nullable
+
+
+def m001_wheel(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Ledger, conversations, feedback, examples, dataset versions, runs, versions."""
+    for statement in _WHEEL:
+        cursor.execute(statement)
+
+
+_STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
+
+_WHEEL = (
+    """CREATE TABLE ledger (seq BIGINT PRIMARY KEY, created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL,
+        table_name VARCHAR NOT NULL, row_id VARCHAR NOT NULL, row_hash VARCHAR NOT NULL, hash VARCHAR NOT NULL)""",
+    f"""CREATE TABLE conversations (id VARCHAR PRIMARY KEY, owner VARCHAR NOT NULL, task VARCHAR NOT NULL,
+        title VARCHAR NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE turns (id VARCHAR PRIMARY KEY, conversation_id VARCHAR NOT NULL, parent_id VARCHAR,
+        role VARCHAR NOT NULL, content VARCHAR NOT NULL, state VARCHAR NOT NULL, version VARCHAR,
+        source VARCHAR NOT NULL, details VARCHAR NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE feedback (id VARCHAR PRIMARY KEY, turn_id VARCHAR NOT NULL, rating VARCHAR,
+        reasons VARCHAR NOT NULL, comment VARCHAR NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE corrections (id VARCHAR PRIMARY KEY, turn_id VARCHAR NOT NULL, text VARCHAR NOT NULL,
+        {_STAMP})""",
+    f"""CREATE TABLE examples (id VARCHAR PRIMARY KEY, turn_id VARCHAR, conversation_id VARCHAR,
+        prompt VARCHAR NOT NULL, answer VARCHAR, version VARCHAR, split VARCHAR, source VARCHAR NOT NULL,
+        content_hash VARCHAR NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE example_events (id VARCHAR PRIMARY KEY, example_id VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+        provenance VARCHAR NOT NULL, completion VARCHAR NOT NULL, reasons VARCHAR NOT NULL, comment VARCHAR NOT NULL,
+        reason VARCHAR, {_STAMP})""",
+    f"""CREATE TABLE dataset_versions (id VARCHAR PRIMARY KEY, number INTEGER NOT NULL, name VARCHAR NOT NULL,
+        note VARCHAR NOT NULL, task VARCHAR NOT NULL, content_hash VARCHAR NOT NULL, system_hash VARCHAR NOT NULL,
+        counts VARCHAR NOT NULL, refused VARCHAR NOT NULL, policy VARCHAR NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE dataset_rows (id VARCHAR PRIMARY KEY, number INTEGER NOT NULL, position INTEGER NOT NULL,
+        example_id VARCHAR NOT NULL, side VARCHAR NOT NULL, group_key VARCHAR NOT NULL, prompt VARCHAR NOT NULL,
+        completion VARCHAR NOT NULL, provenance VARCHAR NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE runs (id VARCHAR PRIMARY KEY, number INTEGER NOT NULL, dataset VARCHAR NOT NULL,
+        method VARCHAR NOT NULL, preset VARCHAR NOT NULL, settings VARCHAR NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE run_events (id VARCHAR PRIMARY KEY, number INTEGER NOT NULL, state VARCHAR NOT NULL,
+        reason VARCHAR, version VARCHAR, {_STAMP})""",
+    f"""CREATE TABLE versions (id VARCHAR PRIMARY KEY, number INTEGER NOT NULL, run INTEGER, dataset VARCHAR,
+        base VARCHAR NOT NULL, revision VARCHAR, base_form VARCHAR NOT NULL, adapter_sha256 VARCHAR, {_STAMP})""",
+    f"""CREATE TABLE scores (id VARCHAR PRIMARY KEY, version VARCHAR NOT NULL, suite VARCHAR NOT NULL,
+        n INTEGER NOT NULL, value DOUBLE NOT NULL, lo DOUBLE NOT NULL, hi DOUBLE NOT NULL, details VARCHAR NOT NULL,
+        {_STAMP})""",
+    f"""CREATE TABLE promotions (id VARCHAR PRIMARY KEY, version VARCHAR NOT NULL, previous VARCHAR NOT NULL,
+        kind VARCHAR NOT NULL, override VARCHAR, verdict VARCHAR NOT NULL, {_STAMP})""",
+)
+
+STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_wheel]
+
+
+def applied(cursor: duckdb.DuckDBPyConnection) -> int:
+    """How many steps the database has seen; 0 for an empty one."""
+    known = cursor.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [MIGRATIONS]).fetchall()
+    if not known[0][0]:
+        return 0
+    return int(cursor.execute(f"SELECT coalesce(max(number), 0) FROM {MIGRATIONS}").fetchall()[0][0])
+
+
+def migrate(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Apply the missing steps, each in a transaction of its own. Raises NewerDatabase."""
+    done = applied(cursor)
+    if done > len(STEPS):
+        raise NewerDatabase(
+            f"The database is at step {done}, this Flywheel knows {len(STEPS)}. Use the newer Flywheel that wrote it."
+        )
+    for number, step in enumerate(STEPS[done:], start=done + 1):
+        cursor.begin()
+        try:
+            cursor.execute(
+                f"CREATE TABLE IF NOT EXISTS {MIGRATIONS}"
+                " (number INTEGER PRIMARY KEY, name VARCHAR NOT NULL, created TIMESTAMPTZ NOT NULL)"
+            )
+            step(cursor)
+            cursor.execute(f"INSERT INTO {MIGRATIONS} VALUES (?, ?, ?)", [number, step.__name__, datetime.now(UTC)])
+        except BaseException:
+            cursor.rollback()
+            raise
+        cursor.commit()
+
+
+def columns(cursor: duckdb.DuckDBPyConnection) -> dict[str, Columns]:
+    """Table → column → type, of every table that takes rows (the ledger and the list of steps write themselves)."""
+    found: dict[str, Columns] = {}
+    rows = cursor.execute(
+        "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND NOT internal ORDER BY table_name, column_index"
+    ).fetchall()
+    for table, column, kind, nullable in rows:
+        if table not in (LEDGER, MIGRATIONS):
+            found.setdefault(table, {})[column] = Column(kind, bool(nullable))
+    return found

@@ -1,0 +1,116 @@
+"""Opening a database whose log was damaged: what can be read is kept, what cannot is put aside under its own name.
+
+DuckDB refuses to open where the checksum of a log entry is wrong (a power cut may leave zeros there). The entries
+before it are whole. A copy of the log is kept, the log is cut at the bad entry, and the words say so. A database
+file that is itself damaged is never touched.
+"""
+
+import re
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from storage.errors import DatabaseDamaged, DiskFull, HomeLocked, NewerDatabase, StorageError
+
+# The default limit is most of the machine's memory, which the model needs more.
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "1GB",
+    "threads": 2,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+}
+_BAD_ENTRY = re.compile(r"Corrupt WAL file: entry at byte position (\d+)")
+_HOLDER = re.compile(r"PID (\d+)")
+_FULL = ("No space left on device", "File too large", "Disk quota exceeded")
+
+
+@dataclass
+class Opened:
+    """An open connection and what had to be done for it."""
+
+    connection: duckdb.DuckDBPyConnection
+    kept: list[Path] = field(default_factory=list)
+    """Copies of damaged logs."""
+
+
+def connect(path: Path) -> Opened:
+    """Open or create. Raises DatabaseDamaged, HomeLocked, NewerDatabase, DiskFull, StorageError."""
+    kept: list[Path] = []
+    while True:
+        try:
+            connection = duckdb.connect(str(path), config=_CONFIG)
+        except duckdb.Error as error:
+            bad = _BAD_ENTRY.search(str(error))
+            if bad is None:
+                raise in_words(path, error) from error
+            kept.append(_cut(wal_of(path), int(bad[1])))
+        else:
+            connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            return Opened(connection, kept)
+
+
+def wal_of(path: Path) -> Path:
+    """Where DuckDB keeps the log of this database."""
+    return path.with_name(path.name + ".wal")
+
+
+def spare_name(path: Path, suffix: str) -> Path:
+    """`path` with the suffix and the time, a name not in use."""
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    name = path.with_name(f"{path.name}.{suffix}-{stamp}")
+    number = 1
+    while name.exists():
+        number += 1
+        name = path.with_name(f"{path.name}.{suffix}-{stamp}-{number}")
+    return name
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the engine failed for want of space."""
+    return any(words in str(error) for words in _FULL)
+
+
+def in_words(path: Path, error: duckdb.Error) -> StorageError:
+    """What a person can do about an error at opening."""
+    text = str(error)
+    if "Could not set lock on file" in text:
+        holder = _HOLDER.search(text)
+        return HomeLocked(int(holder[1]) if holder else 0, "")
+    if is_full(error):
+        return DiskFull(f"The disk under `{path.parent}` is full. Free some space and start again.")
+    if "version number" in text and "read" in text:
+        return NewerDatabase(f"`{path}` was written by another version of DuckDB. Use the Flywheel that wrote it.")
+    if isinstance(error, duckdb.IOException) and "Corrupt" not in text and "WAL" not in text and "valid" not in text:
+        return StorageError(f"`{path}` cannot be opened: {_first_line(text)}. Check its rights and the disk.")
+    log = wal_of(path)
+    if "WAL" in text:
+        return DatabaseDamaged(
+            f"The log `{log}` is damaged in a way that leaves no safe place to cut it. Nothing was changed. "
+            f"Restore a backup, or move that file away to go on from the last checkpoint."
+        )
+    return DatabaseDamaged(
+        f"The database file `{path}` is damaged ({_first_line(text)}). Nothing was changed. "
+        f"Move it and `{log.name}` away and restore a backup with `python -m flywheel restore`."
+    )
+
+
+def _cut(log: Path, position: int) -> Path:
+    kept = spare_name(log, "corrupt")
+    try:
+        shutil.copy2(log, kept)
+    except OSError as error:
+        kept.unlink(missing_ok=True)
+        raise DiskFull(
+            f"The log `{log}` is damaged and there is no room to keep a copy before mending it. Free some space first."
+        ) from error
+    with log.open("r+b") as file:
+        file.truncate(position)
+    return kept
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0].rstrip(".")

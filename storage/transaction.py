@@ -1,0 +1,136 @@
+"""One transaction of the writer thread, shared by all jobs that arrived together.
+
+Appended rows wait in memory and go to the engine as one INSERT per table: a statement costs far more than a row.
+Reads inside a transaction see all earlier appends, because they flush first. A job is a plain function of its
+Transaction and may be run again, so it must not do anything else that cannot be repeated.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import duckdb
+
+from storage.errors import BadValue
+from storage.ledger import Entry, Head, chain
+from storage.migrations import LEDGER, Columns
+from storage.rows import Value, row_hash, stored
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+_LEDGER_TYPES = ("BIGINT", "TIMESTAMP WITH TIME ZONE", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR")
+_INSERT_ROWS = 5000
+
+
+class Batch:
+    """What the jobs of one transaction have appended so far."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, schema: Mapping[str, Columns]) -> None:
+        self._cursor = cursor
+        self._schema = schema
+        # Parallel lists: each append adds one to both, a flush empties the first.
+        self._waiting: list[tuple[str, dict[str, Value]]] = []
+        self._entries: list[Entry] = []
+        self.error: duckdb.Error | None = None
+        """The first error of the engine: after it the transaction can only be rolled back."""
+
+    @property
+    def size(self) -> int:
+        return len(self._entries)
+
+    def append(self, table: str, row: Mapping[str, Any], by: str) -> None:
+        declared = self._schema.get(table)
+        if declared is None:
+            raise BadValue(f"There is no table `{table}`. The tables are: {', '.join(self._schema)}.")
+        values = stored(table, declared, row)
+        self._waiting.append((table, values))
+        self._entries.append(Entry(table, str(values["id"]), by, row_hash(table, values)))
+
+    def undo(self, size: int) -> bool:
+        """Forget all appends after the first `size`; False when some are with the engine already."""
+        extra = self.size - size
+        if extra > len(self._waiting):
+            return False
+        if extra:
+            del self._waiting[-extra:], self._entries[-extra:]
+        return True
+
+    def rows(self, sql: str, args: Sequence[Any]) -> list[Row]:
+        self.flush()
+        return self._guarded(lambda: fetch(self._cursor, sql, args))
+
+    def holds(self, table: str, row_id: str) -> bool:
+        if any(entry.row_id == row_id and entry.table == table for entry in self._entries):
+            return True
+        found = self._guarded(lambda: fetch(self._cursor, f'SELECT 1 FROM "{table}" WHERE id = ?', [row_id]))
+        return bool(found)
+
+    def flush(self) -> None:
+        """Hand the waiting rows to the engine."""
+        waiting: dict[str, list[dict[str, Value]]] = {}
+        for table, values in self._waiting:
+            waiting.setdefault(table, []).append(values)
+        self._waiting.clear()
+        for table, rows in waiting.items():
+            types = [column.type for column in self._schema[table].values()]
+            self._insert(table, types, [tuple(row.values()) for row in rows])
+
+    def seal(self, head: Head) -> Head:
+        """Flush, write the ledger lines of all appends, and tell the new head. Call it last, once."""
+        self.flush()
+        sealed, lines = chain(head, self._entries, datetime.now(UTC))
+        self._insert(LEDGER, _LEDGER_TYPES, lines)
+        return sealed
+
+    def _insert(self, table: str, types: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        # Lists unnested side by side: one short statement, 15 times faster than VALUES with a mark per cell.
+        sql = f'INSERT INTO "{table}" SELECT ' + ", ".join(f"unnest(?::{kind}[])" for kind in types)
+        for start in range(0, len(rows), _INSERT_ROWS):
+            part = rows[start : start + _INSERT_ROWS]
+            self._guarded(
+                lambda lists: self._cursor.execute(sql, lists), [list(cells) for cells in zip(*part, strict=True)]
+            )
+
+    def _guarded(self, run: Callable[..., T], *args: Any) -> T:
+        if self.error is not None:
+            raise self.error
+        try:
+            return run(*args)
+        except duckdb.Error as error:
+            self.error = error
+            raise
+
+
+class Transaction:
+    """What a job sees: reads, and appends in the name of `by`."""
+
+    def __init__(self, batch: Batch, by: str) -> None:
+        self._batch = batch
+        self.by = by
+
+    def append(self, table: str, row: Mapping[str, Any]) -> None:
+        """Add a row and its ledger line. Dicts and lists are stored as JSON text. Raises BadValue."""
+        self._batch.append(table, row, self.by)
+
+    def rows(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        return self._batch.rows(sql, args)
+
+    def row(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
+        found = self.rows(sql, args)
+        return found[0] if found else None
+
+    def value(self, sql: str, args: Sequence[Any] = ()) -> Any:
+        found = self.row(sql, args)
+        return next(iter(found.values())) if found else None
+
+    def holds(self, table: str, row_id: str) -> bool:
+        """Whether a row with this id is there; much cheaper than reading it while others append."""
+        return self._batch.holds(table, row_id)
+
+
+def fetch(cursor: duckdb.DuckDBPyConnection, sql: str, args: Sequence[Any]) -> list[Row]:
+    """All rows as dicts; nothing is left open on the cursor."""
+    result = cursor.execute(sql, list(args))
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, cells, strict=True)) for cells in result.fetchall()]
