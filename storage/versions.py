@@ -91,17 +91,8 @@ class VersionStore:
         def job(t: Transaction) -> Version:
             given, at = next_number(t, "versions", number, "version"), datetime.now(UTC)
             made = Version(
-                f"v{given}",
-                given,
-                run,
-                dataset,
-                base,
-                revision,
-                base_form,
-                adapter_sha256,
-                datetime.now(UTC),
-                "candidate",
-            )
+                f"v{given}", given, run, dataset, base, revision, base_form, adapter_sha256, at, "candidate"
+            )  # fmt: skip
             row = {name: getattr(made, name) for name in Version.__dataclass_fields__ if name not in ("id", "state")}
             t.append("versions", stamped(row | {"id": new_id()}, by, at))
             return made
