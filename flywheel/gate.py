@@ -32,8 +32,8 @@ class Report:
     """The test rows of the candidate's dataset; None when it has none."""
     general: Comparison | None
     """The general suite; None when this base has none."""
-    finite: bool
-    """Every weight of the candidate's adapter is a finite number."""
+    weights: Sequence[str] = ()
+    """What is wrong with the candidate's weights, in words: damaged files, numbers that are not finite."""
     pinned: Sequence[Pinned] = ()
     base: Sequence[SuiteScore] = ()
     """The base's own scores, told for information; they decide nothing."""
@@ -56,7 +56,7 @@ class _Finding:
 def decide(report: Report, policy: Policy = POLICY) -> Verdict:
     """Passed when every part passes, refused when one is refused, else undecided."""
     findings = [
-        _weights(report.finite),
+        *_weights(report.weights),
         _corrected(report.corrected, policy),
         _general(report.general, policy),
         *_pinned(report.pinned),
@@ -68,10 +68,10 @@ def decide(report: Report, policy: Policy = POLICY) -> Verdict:
     return Verdict(state, [finding.words for finding in findings] + told, blocking)
 
 
-def _weights(finite: bool) -> _Finding:
-    if finite:
-        return _Finding("passed", "Weights: all are finite numbers.")
-    return _Finding("refused", "Weights: some are not finite numbers. Train again with a lower learning rate.")
+def _weights(problems: Sequence[str]) -> list[_Finding]:
+    if not problems:
+        return [_Finding("passed", "Weights: whole, and all are finite numbers.")]
+    return [_Finding("refused", f"Weights: {problem}.") for problem in problems]
 
 
 def _corrected(comparison: Comparison | None, policy: Policy) -> _Finding:

@@ -21,9 +21,9 @@ KEPT = change("general", 300, 285, 0)
 
 
 def report(
-    corrected: Comparison | None = GAIN, general: Comparison | None = KEPT, finite: bool = True, **other
+    corrected: Comparison | None = GAIN, general: Comparison | None = KEPT, weights: tuple[str, ...] = (), **other
 ) -> Report:
-    return Report(corrected, general, finite, **other)
+    return Report(corrected, general, weights, **other)
 
 
 def test_a_clear_gain_passes() -> None:
@@ -94,9 +94,9 @@ def test_no_general_suite_is_said() -> None:
 
 
 def test_infinite_weights_never_pass() -> None:
-    verdict = decide(report(finite=False))
+    verdict = decide(report(weights=("the tensor q_proj holds NaN or Inf",)))
     assert verdict.state == "refused"
-    assert "not finite" in verdict.blocking[0]
+    assert verdict.blocking == ["Weights: the tensor q_proj holds NaN or Inf."]
 
 
 def test_a_broken_pinned_test_is_refused_by_name() -> None:

@@ -1,0 +1,99 @@
+"""What a run is told to do: a preset for the base, a person's overrides, checked into one job.
+
+Knows no files and no process. The trainers own what a job means and which values it may have; here is only which of
+them a person may set, and what follows from them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from flywheel.base_model import BaseModel
+from flywheel.errors import InvalidInput
+from trainers.job import Job, JobError, Replay, preset
+
+REPLAY_FILE = "replay.jsonl"
+REPLAY_SHARE = 0.75
+"""Measured on the starter: without replay it forgets half of what it knew."""
+
+KINDS: dict[str, type] = {
+    "seed": int,
+    "epochs": float,
+    "max_steps": int,
+    "learning_rate": float,
+    "rank": int,
+    "alpha": float,
+    "batch_size": int,
+    "accumulation": int,
+    "max_length": int,
+    "replay_share": float,
+    "quantization": str,
+}
+"""What `--set` takes, and of which kind."""
+INSTEAD_OF = {"epochs": "max_steps", "max_steps": "epochs"}
+
+
+def plan(
+    base: BaseModel,
+    *,
+    dataset: str,
+    dataset_sha256: str,
+    method: str,
+    name: str,
+    overrides: Mapping[str, object],
+) -> Job:
+    """The job of a preset with overrides. Raises InvalidInput that names the key and its value."""
+    if method != "sft":
+        raise InvalidInput(f"There is no method `{method}` here. Use `sft`.")
+    values = _checked(overrides)
+    try:
+        fields: dict[str, Any] = preset(name, starter=base.is_starter)
+        for key in values:
+            fields.pop(INSTEAD_OF.get(key, ""), None)
+        share = values.pop("replay_share", REPLAY_SHARE if base.is_starter else 0.0)
+        fields |= values
+        quantised = fields.setdefault("quantization", "nf4") != "none"
+        return Job(
+            base=base.location,
+            revision=base.revision,
+            base_form="nf4-dequantised" if quantised else "full",
+            dataset=dataset,
+            dataset_sha256=dataset_sha256,
+            method=method,
+            replay=_replay(base, share),
+            **fields,
+        )
+    except JobError as error:
+        raise InvalidInput(str(error)) from error
+
+
+def recorded(job: Job) -> dict[str, Any]:
+    """The job as the store keeps it with the run."""
+    return {key: value for key, value in asdict(job).items() if key not in ("libraries", "resume_from")}
+
+
+def _checked(overrides: Mapping[str, object]) -> dict[str, Any]:
+    if "epochs" in overrides and "max_steps" in overrides:
+        raise InvalidInput("`epochs` and `max_steps` both say how long to train. Set one of them.")
+    return {key: _value(key, given) for key, given in overrides.items()}
+
+
+def _value(key: str, given: object) -> Any:
+    if key not in KINDS:
+        raise InvalidInput(f"There is no setting `{key}` of a run. Use one of: {', '.join(KINDS)}.")
+    kind = KINDS[key]
+    if kind is str:
+        return str(given)
+    try:
+        return kind(str(given).strip())
+    except ValueError as error:
+        wanted = "a whole number" if kind is int else "a number"
+        raise InvalidInput(f"`{key}` is `{given}`. Give {wanted}.") from error
+
+
+def _replay(base: BaseModel, share: float) -> Replay | None:
+    if base.is_starter:
+        return Replay(REPLAY_FILE, share)
+    if share:
+        raise InvalidInput(f"`replay_share` is `{share:g}`, and only the starter brings rows to replay. Leave it out.")
+    return None

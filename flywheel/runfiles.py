@@ -1,0 +1,136 @@
+"""The files of a run that the app writes: the job, copies of the dataset, replay, the suites, the adapter of a version.
+
+Copies, so that a run directory stands alone: what was trained and scored can be looked at, and moved to another
+machine, whatever becomes of the home. Knows no process and no database.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from flywheel.errors import Damaged, InvalidInput
+from flywheel.presets import REPLAY_FILE
+from storage.files import fsync_dir, sha256_file, write_durable
+from trainers.job import ADAPTER, ADAPTER_FILES, Job, verify_manifest, write_job, write_manifest
+
+CORRECTED, GENERAL = "corrected", "general"
+SUITE_FILES = {CORRECTED: "test.jsonl", GENERAL: "general.jsonl"}
+SIDES = ("train", "validation", "test")
+WEIGHTS = "adapter_model.safetensors"
+
+
+class Asks(Protocol):
+    """The part of a task that says what a model is told before a question."""
+
+    @property
+    def system_prompt(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the base brings to every run."""
+
+    replay: Path | None
+    general: Path | None
+    task: Asks
+    """Says what stands before each of its questions."""
+
+
+@dataclass(frozen=True)
+class SuiteRows:
+    """The questions of one suite, as they lie in a run directory."""
+
+    suite: str
+    sha256: str
+    prompts: list[list[dict[str, str]]]
+    references: list[str]
+
+
+def prepare(folder: Path, dataset: Path, job: Job, sources: Sources) -> None:
+    """Make the run directory, whole or not at all.
+
+    Raises InvalidInput when the dataset has nothing to train on, Damaged when its files are not as they were frozen.
+    """
+    if problems := verify_manifest(dataset):
+        raise Damaged(f"The files of dataset `{dataset.name}` are damaged: {'; '.join(problems)}. Freeze again.")
+    if not (dataset / "train.jsonl").read_bytes().strip():
+        raise InvalidInput(
+            f"Dataset `{dataset.name}` has no rows to train on, only held-out ones. Approve more corrections and "
+            "freeze again."
+        )
+    beside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(mode=0o700, parents=True)
+    for side in SIDES:
+        shutil.copyfile(dataset / f"{side}.jsonl", beside / f"{side}.jsonl")
+    for source, name in ((sources.replay, REPLAY_FILE), (sources.general, SUITE_FILES[GENERAL])):
+        if source is not None:
+            _copy_rows(source, beside / name, sources.task)
+    write_job(beside, job)
+    if folder.exists():
+        # A home restored from an older backup counts its runs from there; what lies in the way is kept.
+        folder.rename(_free_name(folder))
+    beside.rename(folder)
+    fsync_dir(folder.parent)
+
+
+def read_suites(folder: Path) -> list[SuiteRows]:
+    """The suites of a run that have rows."""
+    suites = []
+    for suite, name in SUITE_FILES.items():
+        path = folder / name
+        rows = list(read_rows(path)) if path.exists() else []
+        if rows:
+            prompts, references = [row["prompt"] for row in rows], [row["completion"][0]["content"] for row in rows]
+            suites.append(SuiteRows(suite, sha256_file(path), prompts, references))
+    return suites
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines. Raises Damaged naming the line that is none."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise Damaged(f"`{path}` line {number} is no JSON ({error}). Restore the file.") from error
+        yield row
+
+
+def keep_adapter(run: Path, version: Path) -> str:
+    """Copy the adapter of a finished run to where versions are kept, by rename; returns the sha256 of its weights.
+
+    Raises Damaged when it is not what the trainer wrote.
+    """
+    if problems := verify_manifest(run, [f"{ADAPTER}/{name}" for name in ADAPTER_FILES]):
+        raise Damaged(f"The adapter of run {run.name} is damaged: {'; '.join(problems)}. Train again.")
+    beside = version.with_name(f".{version.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(mode=0o700, parents=True)
+    for name in ADAPTER_FILES:
+        write_durable(beside / name, (run / ADAPTER / name).read_bytes())
+    write_manifest(beside, ADAPTER_FILES)
+    shutil.rmtree(version, ignore_errors=True)
+    beside.rename(version)
+    fsync_dir(version.parent)
+    return sha256_file(version / WEIGHTS)
+
+
+def _copy_rows(source: Path, target: Path, task: Asks) -> None:
+    """Copy rows of the starter as a dataset would hold them: with the system message, if the task has one."""
+    system = [{"role": "system", "content": task.system_prompt}] if task.system_prompt else []
+    lines = [
+        json.dumps({**row, "prompt": [*system, *row["prompt"]]}, ensure_ascii=False) + "\n" for row in read_rows(source)
+    ]
+    target.write_text("".join(lines), encoding="utf-8")
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (name := folder.with_name(f"{folder.name}.old{number}")).exists():
+        number += 1
+    return name

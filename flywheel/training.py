@@ -1,0 +1,333 @@
+"""Runs: started, followed, cancelled, resumed; the only place that starts and stops the trainers.
+
+A run is a process of its own over a directory of files, so it outlives this one: an app that starts again finds it by
+process id and start time. What happened is read from the directory; what it means is written into the store. Knows
+nothing of models: how rows are learnt and answered is the trainers', what answers are worth is `scoring`'s.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from flywheel import presets, runfiles
+from flywheel.base_model import BaseModel
+from flywheel.errors import Conflict, FlywheelError, InvalidInput, NotFound, Unavailable
+from flywheel.roles import SYSTEM, Principal, Role, require
+from flywheel.runview import RunView, read_view
+from flywheel.scoring import Scoring
+from flywheel.serving.engine import BASE_VERSION
+from flywheel.settings import child_environment
+from storage.database import Database
+from storage.datasets import DatasetStore, DatasetVersion
+from storage.home import Home
+from storage.runs import ACTIVE, Run, RunStore
+from storage.transaction import Transaction
+from storage.versions import VersionStore
+from trainers.files import write_json
+from trainers.job import CANCEL, OUTCOME, PREDICTIONS, JobError, Outcome, process_of, read_outcome, request_cancel
+from trainers.process import PROCESS, process_start
+
+ROOT = Path(__file__).resolve().parent.parent
+SFT, PREDICT = "trainers.sft", "trainers.predict"
+NICENESS = 10
+RESUMABLE = ("interrupted", "cancelled", "failed")
+WAIT_S = 0.2
+TERM_AFTER_S, KILL_AFTER_S = 10.0, 30.0
+"""Seconds after a cancel request: a program stops at its next step by itself; one that hangs is made to."""
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Processes this one started. They belong to it, not to a service: somebody has to collect them when they end."""
+
+
+class Training:
+    """All runs of one home. Thread-safe; `poll` is called every second or so by whoever is about."""
+
+    def __init__(
+        self,
+        database: Database,
+        runs: RunStore,
+        versions: VersionStore,
+        datasets: DatasetStore,
+        home: Home,
+        base: BaseModel,
+        scoring: Scoring,
+        on_version: Callable[[str], None] = lambda version: None,
+    ) -> None:
+        self._database, self._home, self._base = database, home, base
+        self._runs, self._versions, self._datasets = runs, versions, datasets
+        self._scoring, self._on_version = scoring, on_version
+        self._changing = threading.RLock()
+        self._polling = threading.Lock()
+
+    def start(
+        self,
+        who: Principal,
+        dataset: str | None = None,
+        method: str = "sft",
+        preset: str = "standard",
+        overrides: Mapping[str, object] | None = None,
+    ) -> Run:
+        """Start a run over a frozen dataset, the newest unless named, and return at once.
+
+        Raises Conflict while another run is under way, NotFound for an unknown dataset, InvalidInput for a setting.
+        """
+        require(who, Role.OWNER)
+        with self._changing:
+            self._refuse_second()
+            frozen = self._dataset(dataset)
+            job = presets.plan(
+                self._base,
+                dataset=frozen.id,
+                dataset_sha256=frozen.content_hash,
+                method=method,
+                name=preset,
+                overrides=overrides or {},
+            )
+            settings = presets.recorded(job)
+            run = self._runs.create(dataset=frozen.id, method=method, preset=preset, settings=settings, by=who.id)
+            try:
+                folder = self._home.run_dir(run.number)
+                runfiles.prepare(folder, self._home.dataset_dir(frozen.id), job, self._scoring.sources())
+                self._launch(run.number, SFT)
+            except (FlywheelError, JobError, OSError) as error:
+                self._runs.mark(run.number, "failed", reason=f"It could not be started: {error}", by=who.id)
+                raise
+            return self._runs.mark(run.number, "running", by=who.id)
+
+    def listing(self, who: Principal, limit: int = 50) -> list[Run]:
+        """Runs, newest first."""
+        require(who, Role.OWNER)
+        return self._runs.list(limit=limit)
+
+    def view(self, who: Principal, number: int) -> RunView:
+        """A run as a page shows it: figures, the end of its log, how far it is. Raises NotFound."""
+        require(who, Role.OWNER)
+        return read_view(self._run(number), self._home.run_dir(number))
+
+    def cancel(self, who: Principal, number: int) -> Run:
+        """Ask a run to stop; it does so at its next step, and can be resumed. Raises Conflict when it has ended."""
+        require(who, Role.OWNER)
+        with self._changing:
+            run = self._run(number)
+            if run.state not in ACTIVE:
+                raise Conflict(f"Run {number} is `{run.state}` already. There is nothing to cancel.")
+            request_cancel(self._home.run_dir(number))
+            return run
+
+    def resume(self, who: Principal, number: int) -> Run:
+        """Go on with a run that did not finish, from its last checkpoint. Raises Conflict when it cannot."""
+        require(who, Role.OWNER)
+        with self._changing:
+            run = self._run(number)
+            if run.state not in RESUMABLE:
+                raise Conflict(f"Run {number} is `{run.state}`. Only a run that ended unfinished can be resumed.")
+            self._refuse_second()
+            folder = self._home.run_dir(number)
+            if not folder.is_dir():
+                raise Conflict(f"The files of run {number} are gone from `{folder}`. Start a new run.")
+            # Left lying, they would be taken for how this attempt ended.
+            for left in (folder / OUTCOME, folder / CANCEL):
+                left.unlink(missing_ok=True)
+            if run.version is not None:
+                return self._evaluate(self._runs.mark(number, "evaluating", by=who.id))
+            self._launch(number, SFT)
+            return self._runs.mark(number, "running", by=who.id)
+
+    def evaluate(self, who: Principal, name: str, against: str | None = None) -> None:
+        """Score a version again on the suites of its run, beside the base, what is served, and `against`.
+
+        Blocks until it is done. Raises NotFound; Conflict while its run or another evaluation goes on; Unavailable
+        with the reason when the answers could not be made.
+        """
+        require(who, Role.OWNER)
+        version = self._versions.get(name)
+        if version is None or version.run is None:
+            raise NotFound(
+                f"There is no version `{name}` that a run made. `python -m flywheel versions list` names them."
+            )
+        if against is not None and self._versions.get(against) is None:
+            raise NotFound(f"There is no version `{against}`. `python -m flywheel versions list` names them.")
+        run, folder = self._run(version.run), self._home.run_dir(version.run)
+        with self._changing:
+            if run.state in ACTIVE or process_of(folder) is not None:
+                raise Conflict(f"{name} is being scored already. Wait for that to end.")
+            (folder / CANCEL).unlink(missing_ok=True)
+            self._ask(run, [*_opponents(self._versions.served()), *([against] if against else []), name])
+        while (outcome := read_outcome(folder / PREDICTIONS)) is None:
+            if process_of(folder) is None and read_outcome(folder / PREDICTIONS) is None:
+                raise Unavailable(f"{name} could not be scored: the program died. Look at `{folder / 'log.txt'}`.")
+            time.sleep(WAIT_S)
+        if outcome.state != "finished":
+            raise Unavailable(f"{name} could not be scored: {outcome.reason}")
+        self._scoring.settle(run, name, by=who.id)
+
+    def recover(self) -> None:
+        """At the start of the app: take up a run that went on, or say that it was interrupted."""
+        self.poll()
+
+    def poll(self) -> None:
+        """Bring the store up to what the running program left in its files; judge its answers when they are there.
+
+        Returns at once when another thread is at it.
+        """
+        if not self._polling.acquire(blocking=False):
+            return
+        try:
+            _collect_children()
+            run = self._runs.active()
+            if run is not None:
+                self._advance(run)
+        finally:
+            self._polling.release()
+
+    def _advance(self, run: Run) -> None:
+        folder = self._home.run_dir(run.number)
+        with self._changing:
+            # The process first: one that ends between the two looks has left its outcome.
+            pid = process_of(folder)
+            try:
+                outcome = read_outcome(folder / PREDICTIONS if run.state == "evaluating" else folder)
+            except JobError as error:
+                outcome = Outcome("failed", str(error), 0.0, {})
+            if outcome is None:
+                self._wait_or_give_up(run, folder, pid)
+            elif outcome.state != "finished":
+                self._end(run, outcome.state, self._reason(run, outcome.reason))
+            elif run.state != "evaluating":
+                self._make_version(run, folder)
+        if outcome is not None and outcome.state == "finished" and run.state == "evaluating":
+            self._score(run)
+
+    def _wait_or_give_up(self, run: Run, folder: Path, pid: int | None) -> None:
+        cancelled = folder / CANCEL
+        if pid is None:
+            if cancelled.exists():
+                self._end(run, "cancelled", "Cancelled on request.")
+            else:
+                self._end(run, "interrupted", self._reason(run, "its program ended without saying how. Resume it."))
+        elif cancelled.exists():
+            waited = time.time() - cancelled.stat().st_mtime
+            if waited > TERM_AFTER_S:
+                # The group: a trainer may have helpers of its own.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL if waited > KILL_AFTER_S else signal.SIGTERM)
+
+    def _make_version(self, run: Run, folder: Path) -> None:
+        """The run's adapter becomes a version, kept by itself; then its answers are asked for."""
+        number = self._versions.next_number()
+        name = f"v{number}"
+        try:
+            sha256 = runfiles.keep_adapter(folder, self._home.version_dir(name))
+        except (FlywheelError, OSError) as error:
+            self._end(run, "failed", str(error))
+            return
+
+        def record(tx: Transaction) -> Run:
+            self._versions.create(
+                run=run.number,
+                dataset=run.dataset,
+                base=self._base.name,
+                revision=self._base.fingerprint,
+                base_form=run.settings["base_form"],
+                adapter_sha256=sha256,
+                number=number,
+                by=SYSTEM.id,
+                tx=tx,
+            )
+            return self._runs.mark(run.number, "evaluating", version=name, by=SYSTEM.id, tx=tx)
+
+        run = self._database.write(record, by=SYSTEM.id)
+        self._on_version(name)
+        self._evaluate(run)
+
+    def _evaluate(self, run: Run) -> Run:
+        assert run.version is not None
+        try:
+            self._ask(run, [*_opponents(self._versions.served()), run.version])
+        except (FlywheelError, JobError, OSError) as error:
+            self._end(run, "failed", self._reason(run, str(error)))
+        return self._run(run.number)
+
+    def _ask(self, run: Run, names: list[str]) -> None:
+        """Have the suites answered by these versions; what is known already is not asked again."""
+        (self._home.run_dir(run.number) / PREDICTIONS / OUTCOME).unlink(missing_ok=True)
+        if self._scoring.request(run, names):
+            self._launch(run.number, PREDICT)
+
+    def _score(self, run: Run) -> None:
+        """Outside of the lock: judging executes every answer, and a page must not wait for that."""
+        assert run.version is not None
+        try:
+            self._scoring.settle(run, run.version, by=SYSTEM.id)
+        except (FlywheelError, JobError, OSError, ValueError) as error:
+            self._end(run, "failed", self._reason(run, str(error)))
+            return
+        with self._changing:
+            if (self._home.run_dir(run.number) / CANCEL).exists():
+                self._end(run, "cancelled", "Cancelled on request.")
+            else:
+                self._end(run, "finished", None)
+
+    def _end(self, run: Run, state: str, reason: str | None) -> None:
+        self._runs.mark(run.number, state, reason=reason, by=SYSTEM.id)
+
+    def _reason(self, run: Run, reason: str) -> str:
+        if run.version is None:
+            return reason[:1].upper() + reason[1:]
+        return f"{run.version} is trained, but could not be scored: {reason}"
+
+    def _launch(self, number: int, program: str) -> None:
+        folder = self._home.run_dir(number)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        # One core stays with the chat.
+        environment = child_environment() | {"OMP_NUM_THREADS": str(max(1, cores - 1))}
+        with (folder / "log.txt").open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", program, str(folder)],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _children[child.pid] = child
+        # Before it can say so itself, and whatever becomes of us meanwhile.
+        write_json(folder / PROCESS, {"pid": child.pid, "started": process_start(child.pid), "at": time.time()})
+        os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
+
+    def _refuse_second(self) -> None:
+        active = self._runs.active()
+        if active is not None:
+            raise Conflict(f"Run {active.number} is `{active.state}`. Wait for it to end, or cancel it first.")
+
+    def _dataset(self, name: str | None) -> DatasetVersion:
+        found = self._datasets.latest() if name is None else self._datasets.get(name)
+        if found is not None:
+            return found
+        if name is None:
+            raise InvalidInput("Nothing is frozen yet, so there is nothing to train on. Freeze the approved examples.")
+        raise NotFound(f"There is no dataset `{name}`. `python -m flywheel datasets list` names them.")
+
+    def _run(self, number: int) -> Run:
+        found = self._runs.get(number)
+        if found is None:
+            raise NotFound(f"There is no run `{number}`. `python -m flywheel runs list` names them.")
+        return found
+
+
+def _opponents(served: str) -> list[str]:
+    """Whom a candidate is compared with: the base, and what it would replace."""
+    return list(dict.fromkeys((BASE_VERSION, served)))
+
+
+def _collect_children() -> None:
+    for pid, child in list(_children.items()):
+        if child.poll() is not None:
+            del _children[pid]

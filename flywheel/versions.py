@@ -1,0 +1,162 @@
+"""Versions: which one serves, and the way there and back.
+
+One row says which version serves; before it is written and after it, exactly one does. Nothing is promoted that the
+gate has not passed, but for an owner's written reason; nothing damaged is ever served. What a version is worth is
+`standing`'s to say. Knows no model library.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from flywheel import answers
+from flywheel.answers import AnswerPage
+from flywheel.errors import Conflict, Damaged, InvalidInput, NotFound, Refused
+from flywheel.gate import Verdict
+from flywheel.roles import Principal, Role, require
+from flywheel.serving.engine import BASE_VERSION, AdapterSpec
+from flywheel.standing import Scores, Standing, VersionView
+from storage.home import Home
+from storage.versions import Promotion, Version, VersionStore
+from trainers.job import ADAPTER_FILES
+
+LEAST_REASON = 3
+"""Characters of an override's reason: enough to rule out a stray key."""
+
+
+class Versions:
+    """All versions of one home. Thread-safe."""
+
+    def __init__(
+        self,
+        versions: VersionStore,
+        home: Home,
+        standing: Standing,
+        on_served: Callable[[str], None] = lambda version: None,
+    ) -> None:
+        """`on_served` is told the name of each version that begins to serve, after it is recorded."""
+        self._versions, self._home, self._standing = versions, home, standing
+        self.on_served = on_served
+        self._deciding = threading.Lock()
+
+    def served(self) -> str:
+        """The version that answers now."""
+        return self._versions.served()
+
+    def adapter(self, name: str) -> AdapterSpec | None:
+        """Where a version's adapter lies, for an engine; None for the base and for an unknown version.
+
+        Raises Damaged when the files are gone, or belong to another base than the one configured.
+        """
+        version = self._versions.get(name) if name != BASE_VERSION else None
+        if version is None:
+            return None
+        folder = self._home.version_dir(name)
+        if problem := self._standing.other_base(version):
+            raise Damaged(f"{name} cannot answer: {problem}. Set FLYWHEEL_BASE_MODEL back, or roll back.")
+        if not all((folder / file).is_file() for file in ADAPTER_FILES):
+            raise Damaged(f"The adapter of {name} is gone from `{folder}`. Restore it from a backup, or roll back.")
+        return AdapterSpec(folder, version.base_form, version.adapter_sha256 or "")
+
+    def listing(self, who: Principal) -> list[VersionView]:
+        """Every version with its scores and its verdict, newest first."""
+        require(who, Role.OWNER)
+        scores = self._standing.scores()
+        return [self._view(version, scores) for version in self._versions.list()]
+
+    def show(self, who: Principal, name: str) -> VersionView:
+        """One version. Raises NotFound."""
+        require(who, Role.OWNER)
+        return self._view(self._version(name), self._standing.scores())
+
+    def history(self, who: Principal) -> list[Promotion]:
+        """Every decision on what serves, newest first."""
+        require(who, Role.OWNER)
+        return self._versions.history()
+
+    def verdict(self, who: Principal, name: str, against: str | None = None) -> Verdict:
+        """May this version serve instead of `against` (what serves now, unless named)? Raises NotFound."""
+        require(who, Role.OWNER)
+        return self._standing.verdict(self._version(name), against or self.served(), self._standing.scores())
+
+    def answers(self, who: Principal, name: str, suite: str, limit: int = 20, offset: int = 0) -> AnswerPage:
+        """What base, current and candidate answered to the rows of a suite, those that changed first.
+
+        Raises NotFound for an unknown version or a suite it has not answered.
+        """
+        require(who, Role.OWNER)
+        scores = self._standing.scores()
+        view = self._view(self._version(name), scores)
+        return answers.page(scores, self._home, view, suite, limit=limit, offset=offset)
+
+    def promote(self, who: Principal, name: str, override: str | None = None) -> Promotion:
+        """Make a version serve. Raises Refused with the gate's reasons, Damaged, Conflict, NotFound, InvalidInput.
+
+        `override` is an owner's reason to do it although the gate does not pass it; it is kept with the decision.
+        """
+        require(who, Role.OWNER)
+        if override is not None and len(override.strip()) < LEAST_REASON:
+            raise InvalidInput(f"The reason for overriding the gate is `{override}`. Write why this version may serve.")
+        with self._deciding:
+            version, current = self._version(name), self.served()
+            if name == current:
+                raise Conflict(f"{name} is being served already. There is nothing to promote.")
+            self._refuse_damaged(version)
+            verdict = self._standing.verdict(version, current, self._standing.scores())
+            if verdict.state != "passed" and override is None:
+                raise Refused(f"The gate says `{verdict.state}` to {name}. " + " ".join(verdict.blocking))
+            reason = None if override is None or verdict.state == "passed" else override.strip()
+            kept = {**asdict(verdict), "against": current, "policy": asdict(self._standing.policy)}
+            return self._serve(who, name, "promote", reason, kept)
+
+    def rollback(self, who: Principal, name: str | None = None) -> Promotion:
+        """Serve the version before this one again, or a named one that served once.
+
+        Raises Conflict when there is none before, Refused for a version that never served, Damaged, NotFound.
+        """
+        require(who, Role.OWNER)
+        with self._deciding:
+            current, history = self.served(), self._versions.history()
+            target = name or _before(current, history)
+            if target is None:
+                raise Conflict(f"{current} is what was served first. There is nothing before it to roll back to.")
+            if target == current:
+                raise Conflict(f"{target} is being served already. Name another version to roll back to.")
+            if target != BASE_VERSION:
+                version = self._version(target)
+                if target not in {decision.version for decision in history}:
+                    raise Refused(f"{target} was never served, so there is no way back to it. Promote it instead.")
+                self._refuse_damaged(version)
+            return self._serve(who, target, "rollback", None, {})
+
+    def _serve(
+        self, who: Principal, name: str, kind: str, override: str | None, verdict: dict[str, object]
+    ) -> Promotion:
+        promotion = self._versions.promote(name, kind=kind, override=override, verdict=verdict, by=who.id)
+        self.on_served(name)
+        return promotion
+
+    def _view(self, version: Version, scores: Scores) -> VersionView:
+        promotions = (p for p in self._versions.history() if p.version == version.id and p.kind == "promote")
+        promotion = next(promotions, None)
+        # Of one that has served, its worth is what it had over the one it replaced.
+        against = promotion.previous if promotion else self.served()
+        return self._standing.view(version, against, promotion, scores)
+
+    def _refuse_damaged(self, version: Version) -> None:
+        if problems := self._standing.problems(version, fresh=True):
+            told = "; ".join(problems)
+            raise Damaged(f"{version.id} cannot be served: {told}. Restore its files from a backup, or train again.")
+
+    def _version(self, name: str) -> Version:
+        if name == BASE_VERSION:
+            raise InvalidInput("`v0` is the base itself. Roll back to it instead.")
+        found = self._versions.get(name)
+        if found is None:
+            raise NotFound(f"There is no version `{name}`. `python -m flywheel versions list` names them.")
+        return found
+
+
+def _before(current: str, history: Sequence[Promotion]) -> str | None:
+    """What the current version replaced when it was last promoted; a rollback does not count, or two would undo it."""
+    return next((p.previous for p in history if p.version == current and p.kind == "promote"), None)

@@ -1,0 +1,225 @@
+"""Runs from start to version over real trainers: what a person is told, and what survives kills and restarts."""
+
+import dataclasses
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import Conflict, Damaged, Forbidden, InvalidInput, NotFound
+from storage.runs import Run
+from tests.support.station import LESSONS, OWNER, QUICK, REVIEWER, Station, open_station, settings_for
+from tests.support.tiny import make_tiny_model
+from trainers import environment
+from trainers.job import process_of, read_metrics
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    environment.prepare()
+    return make_tiny_model(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def station(base: Path, tmp_path: Path) -> Iterator[Station]:
+    station = open_station(settings_for(tmp_path / "home", base))
+    yield station
+    for folder in station.home.runs.iterdir():
+        if pid := process_of(folder):
+            os.kill(pid, signal.SIGKILL)
+    station.close()
+
+
+def state_of(station: Station, run: Run) -> str:
+    found = station.runs.get(run.number)
+    assert found is not None
+    return found.state
+
+
+def test_only_the_owner_trains(station: Station) -> None:
+    station.freeze()
+    with pytest.raises(Forbidden):
+        station.training.start(REVIEWER)
+    assert station.runs.list() == []
+
+
+def test_nothing_frozen_is_said(station: Station) -> None:
+    with pytest.raises(InvalidInput, match="Nothing is frozen yet"):
+        station.training.start(OWNER)
+    station.freeze()
+    with pytest.raises(NotFound, match="no dataset `d9`"):
+        station.training.start(OWNER, "d9")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"colour": "red"}, "no setting `colour`"),
+        ({"learning_rate": "fast"}, "`learning_rate` is `fast`. Give a number"),
+        ({"learning_rate": "-1"}, "`learning_rate` is `-1.0`"),
+        ({"learning_rate": "nan"}, "`learning_rate` is `nan`"),
+        ({"max_steps": "2.5"}, "`max_steps` is `2.5`. Give a whole number"),
+        ({"max_steps": "0"}, "`max_steps` is `0`"),
+        ({"rank": "1000000"}, "`rank` is `1000000`"),
+        ({"epochs": "1", "max_steps": "5"}, "Set one of them"),
+        ({"quantization": "int1; touch /tmp/p"}, "`quantization` is `int1; touch /tmp/p`"),
+        ({"replay_share": "0.5"}, "only the starter brings rows to replay"),
+    ],
+)
+def test_a_wrong_setting_is_named(station: Station, overrides: dict[str, object], words: str) -> None:
+    station.freeze()
+    with pytest.raises(InvalidInput) as raised:
+        station.training.start(OWNER, overrides=overrides)
+    assert words in str(raised.value)
+    assert station.runs.list() == []
+
+
+def test_an_unknown_preset_or_method_is_named(station: Station) -> None:
+    station.freeze()
+    with pytest.raises(InvalidInput, match="no preset `huge`"):
+        station.training.start(OWNER, preset="huge")
+    with pytest.raises(InvalidInput, match="no method `dpo`"):
+        station.training.start(OWNER, method="dpo")
+
+
+def test_a_dataset_without_lessons_is_refused(station: Station) -> None:
+    station.freeze(train=[])
+    with pytest.raises(InvalidInput, match="no rows to train on"):
+        station.training.start(OWNER)
+    assert station.runs.active() is None
+
+
+def test_a_changed_dataset_is_refused(station: Station) -> None:
+    station.freeze()
+    file = station.home.dataset_dir("d1") / "train.jsonl"
+    file.write_text(file.read_text().replace("select count", "select name"))
+    with pytest.raises(Damaged, match="train.jsonl is damaged"):
+        station.training.start(OWNER)
+    assert station.runs.active() is None
+
+
+def test_a_missing_base_fails_in_words(station: Station) -> None:
+    station.freeze()
+    training = station.training
+    training._base = dataclasses.replace(training._base, location="/nowhere/model")
+    run = training.start(OWNER, overrides=QUICK)
+    assert station.follow(run.number) == "failed"
+    assert "`/nowhere/model` does not exist" in training.view(OWNER, run.number).run.reason
+
+
+def test_a_run_becomes_a_scored_version(station: Station) -> None:
+    station.freeze()
+    run = station.training.start(OWNER, overrides=QUICK)
+    assert run.state == "running"
+    with pytest.raises(Conflict, match="Run 1 is `running`"):
+        station.training.start(OWNER)
+    assert station.follow(run.number) == "finished"
+
+    version = station.store.get("v1")
+    assert version is not None
+    assert (version.run, version.dataset, version.base_form) == (1, "d1", "nf4-dequantised")
+    assert station.versions.served() == "v0"
+    view = station.training.view(OWNER, 1)
+    assert view.progress == 1.0
+    assert [row["step"] for row in view.metrics] == list(range(1, 61))
+    assert "corrected: v1 answered 12 prompts" in view.log_tail
+    (suite,) = station.versions.show(OWNER, "v1").scores
+    assert (suite.candidate.right, suite.base.right, suite.candidate.n) == (12, 0, 12)
+    verdict = station.versions.verdict(OWNER, "v1")
+    assert verdict.state == "passed"
+    assert any("no general suite" in reason for reason in verdict.reasons)
+
+    station.versions.promote(OWNER, "v1")
+    again = station.reopened()
+    assert again.versions.served() == "v1"
+    assert again.versions.adapter("v1").path.is_dir()
+    page = again.versions.answers(OWNER, "v1", "corrected", limit=3)
+    assert (page.total, page.changed, len(page.rows)) == (12, 12, 3)
+    assert [(a.version, a.correct) for a in page.rows[0].answers] == [("v0", False), ("v1", True)]
+    evaluated_again(again)
+    station.database = again.database
+
+
+def evaluated_again(station: Station) -> None:
+    """A second evaluation asks only what is not known, and finds the same."""
+    before = station.versions.show(OWNER, "v1").scores
+    station.training.evaluate(OWNER, "v1", "v0")
+    assert station.versions.show(OWNER, "v1").scores == before
+
+
+def test_one_lesson_trains_and_is_undecided(station: Station) -> None:
+    station.freeze(train=LESSONS[:1], test=[])
+    run = station.training.start(OWNER, overrides={"max_steps": 2})
+    assert station.follow(run.number) == "finished"
+    verdict = station.versions.verdict(OWNER, "v1")
+    assert verdict.state == "undecided"
+    assert "10 more are needed" in verdict.blocking[0]
+
+
+def test_a_lost_learning_rate_makes_no_version(station: Station) -> None:
+    station.freeze()
+    run = station.training.start(OWNER, overrides={"max_steps": 30, "learning_rate": 1e30})
+    assert station.follow(run.number) == "failed"
+    assert "Lower `learning_rate`" in station.runs.get(run.number).reason
+    assert station.store.list() == []
+
+
+def test_a_killed_run_is_resumed_to_the_end(station: Station) -> None:
+    station.freeze()
+    run = station.training.start(OWNER, overrides={**QUICK, "max_steps": 40})
+    folder = station.home.run_dir(run.number)
+    station.follow(run.number, until=lambda _: len(read_metrics(folder)) >= 12)
+    # The app stops and starts again: it finds the run by its process.
+    again = station.reopened()
+    station.database = again.database
+    again.training.recover()
+    assert state_of(again, run) == "running"
+
+    os.kill(process_of(folder), signal.SIGKILL)
+    assert again.follow(run.number, seconds=10) == "interrupted"
+    assert "Resume it" in again.training.view(OWNER, run.number).run.reason
+    assert again.versions.served() == "v0"
+
+    again.training.resume(OWNER, run.number)
+    assert again.follow(run.number) == "finished"
+    view = again.training.view(OWNER, run.number)
+    assert [row["step"] for row in view.metrics] == list(range(1, 41))
+    assert "resuming from checkpoint-10" in (folder / "log.txt").read_text()
+    with pytest.raises(Conflict, match="is `finished`"):
+        again.training.resume(OWNER, run.number)
+
+
+def test_a_run_is_cancelled(station: Station) -> None:
+    station.freeze()
+    run = station.training.start(OWNER, overrides={"max_steps": 100_000})
+    station.training.cancel(OWNER, run.number)
+    assert station.training.view(OWNER, run.number).phase == "stopping"
+    assert station.follow(run.number, seconds=20) == "cancelled"
+    with pytest.raises(Conflict, match="nothing to cancel"):
+        station.training.cancel(OWNER, run.number)
+
+
+def test_a_program_that_hangs_is_killed(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flywheel.training.TERM_AFTER_S", 0.0)
+    monkeypatch.setattr("flywheel.training.KILL_AFTER_S", 0.3)
+    station.freeze()
+    run = station.training.start(OWNER, overrides={"max_steps": 100_000})
+    pid = process_of(station.home.run_dir(run.number))
+    os.kill(pid, signal.SIGSTOP)
+    station.training.cancel(OWNER, run.number)
+    assert station.follow(run.number, seconds=20) == "cancelled"
+    assert process_of(station.home.run_dir(run.number)) is None
+
+
+def test_the_trainer_gets_no_secret(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_canary")
+    station.freeze()
+    run = station.training.start(OWNER, overrides={"max_steps": 100_000})
+    pid = process_of(station.home.run_dir(run.number))
+    told = Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"hf_canary" not in told
+    assert b"OMP_NUM_THREADS=" in told
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 10
+    assert os.getsid(pid) == pid
