@@ -1,0 +1,91 @@
+"""What a valid example is: one function, asked at approval, at import and at freezing.
+
+Pure. Knows the limits of the chosen base as plain values; what a completion means is its task's matter, not this one's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Message = dict[str, str]
+Counter = Callable[[list[Message], str], int]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the chosen base takes."""
+
+    control_tokens: tuple[str, ...] = ()
+    """Tokens that steer the model (`<|im_end|>`); no completion may contain one."""
+    max_tokens: int | None = None
+    """Longest row in tokens, prompt and completion rendered; None: unknown, nothing is refused for its length."""
+    count: Counter | None = None
+    """Tokens of a prompt with its completion, rendered for the base."""
+
+
+def problem(prompt: Sequence[Mapping[str, Any]], completion: Any, rules: Rules) -> str | None:
+    """Why this pair cannot be trained on, as words without a full stop; None when it can."""
+    return (
+        _prompt_problem(prompt)
+        or _completion_problem(completion, rules.control_tokens)
+        or _length_problem([dict(message) for message in prompt], completion, rules)
+    )
+
+
+def _prompt_problem(prompt: Sequence[Mapping[str, Any]]) -> str | None:
+    if not prompt:
+        return "the prompt is empty"
+    for number, message in enumerate(prompt, 1):
+        if found := _text_problem(message.get("content"), f"message {number} of the prompt"):
+            return found
+    return _order_problem([str(message.get("role")) for message in prompt])
+
+
+def _order_problem(roles: Sequence[str]) -> str | None:
+    """A system message may come first; then user and assistant take turns, beginning and ending with the user."""
+    if "user" not in roles:
+        return "the prompt has no message by `user`"
+    first = 1 if roles[0] == "system" else 0
+    for number, role in enumerate(roles[first:]):
+        expected = "assistant" if number % 2 else "user"
+        if role != expected:
+            return f"message {first + number + 1} of the prompt is by `{role}` where `{expected}` is expected"
+    if roles[-1] != "user":
+        return "the prompt ends with a message by `assistant`; the last one must be by `user`"
+    return None
+
+
+def _completion_problem(completion: Any, control_tokens: Sequence[str]) -> str | None:
+    if found := _text_problem(completion, "the completion"):
+        return found
+    if token := next((token for token in control_tokens if token and token in completion), None):
+        return f"the completion contains `{token}`, which steers the model and is no text"
+    return None
+
+
+def _text_problem(text: Any, name: str) -> str | None:
+    if not isinstance(text, str):
+        return f"{name} is no text ({_kind(text)})"
+    if not text.strip():
+        return f"{name} is empty" if not text else f"{name} has only blanks"
+    if "\0" in text:
+        return f"{name} contains a null character"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return f"{name} contains half a character (a lone surrogate)"
+    return None
+
+
+def _length_problem(prompt: list[Message], completion: str, rules: Rules) -> str | None:
+    if rules.count is None or rules.max_tokens is None:
+        return None
+    tokens = rules.count(prompt, completion)
+    if tokens > rules.max_tokens:
+        return f"it is too long for the base: {tokens:,} tokens, and at most {rules.max_tokens:,} fit"
+    return None
+
+
+def _kind(value: Any) -> str:
+    kinds = {type(None): "nothing", bool: "true or false", int: "a number", float: "a number", list: "a list"}
+    return kinds.get(type(value), "an object")
