@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from tests.trainers.conftest import MakeRun
+from trainers import sft
+from trainers.base import load_base
+from trainers.files import JobError
+from trainers.merge import merge, save_merged
+
+
+@pytest.mark.parametrize("form", ["full", "nf4-dequantised"])
+def test_merged_model_answers_as_the_adapter(make_run: MakeRun, base: Path, tmp_path: Path, form: str) -> None:
+    import torch
+    from peft import PeftModel
+
+    run = make_run(max_steps=12)
+    assert sft.run(run) == 0
+    plain, tokenizer = load_base(str(base), None, form, "cpu")
+    prompt = torch.arange(3, 40)[None]
+    with torch.no_grad():
+        before = plain(input_ids=prompt).logits
+        wanted = PeftModel.from_pretrained(plain, str(run / "adapter"))(input_ids=prompt).logits
+        merged, _ = merge(str(base), None, form, run / "adapter")
+        assert torch.allclose(merged(input_ids=prompt).logits, wanted, atol=1e-4)
+        assert (before - wanted).abs().max() > 0.1, "the adapter does something"
+        save_merged(merged, tokenizer, tmp_path / "merged")
+        reloaded, _ = load_base(str(tmp_path / "merged"), None, "full", "cpu")
+        change = (reloaded(input_ids=prompt).logits - before).flatten()
+    assert torch.nn.functional.cosine_similarity(change, (wanted - before).flatten(), dim=0) > 0.99
+
+
+def test_damaged_adapter_is_not_merged(make_run: MakeRun, base: Path) -> None:
+    run = make_run(max_steps=1)
+    assert sft.run(run) == 0
+    (run / "adapter/adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(JobError, match="cannot be merged"):
+        merge(str(base), None, "full", run / "adapter")
