@@ -1,0 +1,163 @@
+"""From a question to the answer under way: what the model is sent, the stored question, the running replies.
+
+One answer at a time in a conversation. Knows no roles and no owners' rights; the chat service has checked them.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flywheel.errors import PUBLIC, Conflict, InvalidInput, Unavailable
+from flywheel.history import MOST_MESSAGES, Message, exchanges
+from flywheel.reply import Asked, Reply, Update
+from flywheel.roles import Principal
+from flywheel.serving.engine import Engine, Sampling, Stream
+from flywheel.tasks.build import Task
+from flywheel.tasks.tokens import neutralise_messages
+from storage.conversations import ConversationStore, Turn
+from storage.database import Database
+from storage.transaction import Transaction
+
+MOST_TITLE = 60
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a person asks, checked."""
+
+    who: Principal
+    conversation_id: str | None
+    """None begins a conversation."""
+    text: str
+    version: str
+    sampling: Sampling
+    source: str
+
+
+class Questions:
+    """Stores questions, has them answered, and keeps the answers."""
+
+    def __init__(self, database: Database, conversations: ConversationStore, engine: Engine, task: Task) -> None:
+        self._database, self._conversations = database, conversations
+        self._engine, self._task = engine, task
+        self._claims = threading.Lock()
+        self._busy: set[str] = set()
+        self._replies: dict[str, tuple[str, Reply]] = {}
+
+    def ask(self, question: Question) -> Iterator[Update]:
+        """Follow the answer. Raises InvalidInput, Conflict or Unavailable before anything is stored."""
+        claimed = question.conversation_id
+        if claimed is not None:
+            self._claim(claimed)
+        try:
+            yield from self._answer(question)
+        finally:
+            if claimed is not None:
+                with self._claims:
+                    self._busy.discard(claimed)
+
+    def stop(self, who: Principal, turn_id: str) -> bool:
+        """End the answer of that id if it is under way and theirs."""
+        owner, reply = self._replies.get(turn_id, ("", None))
+        if reply is None or owner != who.id:
+            return False
+        reply.stop()
+        return True
+
+    def path(self, conversation_id: str) -> list[Turn]:
+        """The turns that lead to the newest one, oldest first."""
+        turns = self._conversations.turns(conversation_id)
+        return self._conversations.path_to(turns[-1].id) if turns else []
+
+    def _answer(self, question: Question) -> Iterator[Update]:
+        ready, words = self._engine.ready()
+        if not ready:
+            raise Unavailable(f"The model does not answer yet: {words}. Try again when it is ready.")
+        before = [] if question.conversation_id is None else self.path(question.conversation_id)
+        messages, left_out = self._fitting(exchanges(before), question.text)
+        stored = self._store(question, before)
+        asked = Asked(stored, question.version, _seeded(question.sampling), left_out)
+        reply = Reply(asked, self._submit(question, asked, messages), self._task.outcome, self._keeper(question, asked))
+        self._replies[reply.id] = (question.who.id, reply)
+        try:
+            yield from reply.updates()
+        finally:
+            del self._replies[reply.id]
+
+    def _claim(self, conversation_id: str) -> None:
+        with self._claims:
+            if conversation_id in self._busy:
+                raise Conflict("An answer is still being written in this conversation. Wait for it, or stop it.")
+            self._busy.add(conversation_id)
+
+    def _fitting(self, earlier: Sequence[Message], text: str) -> tuple[list[Message], int]:
+        """Messages for the model, and how many earlier ones were left out. InvalidInput when not even `text` fits."""
+        asked = {"role": "user", "content": text}
+        tokens = self._engine.control_tokens()
+        kept = [] if self._task.single_turn else list(earlier[-MOST_MESSAGES:])
+        while True:
+            messages = neutralise_messages(self._task.messages([*kept, asked]), tokens)
+            try:
+                self._engine.check(messages)
+            except InvalidInput:
+                if not kept:
+                    raise
+                kept = kept[2:]
+            else:
+                return messages, 0 if self._task.single_turn else len(earlier) - len(kept)
+
+    def _store(self, question: Question, before: Sequence[Turn]) -> Turn:
+        by = question.who.id
+
+        def job(tx: Transaction) -> Turn:
+            conversation_id = question.conversation_id
+            if conversation_id is None:
+                title = " ".join(question.text.split())[:MOST_TITLE]
+                begun = self._conversations.start(owner=by, task=self._task.name, title=title, by=by, tx=tx)
+                conversation_id = begun.id
+            return self._conversations.add_turn(
+                conversation_id=conversation_id,
+                parent_id=before[-1].id if before else None,
+                role="user",
+                content=question.text,
+                source=question.source,
+                by=by,
+                tx=tx,
+            )
+
+        return self._database.write(job, by=by)
+
+    def _submit(self, question: Question, asked: Asked, messages: list[Message]) -> Stream:
+        try:
+            return self._engine.submit(messages, asked.version, asked.sampling)
+        except PUBLIC as error:
+            # The engine closed or filled up since it was asked: the question is stored and gets its failed answer.
+            details = {"finish_reason": "error", "error": str(error), "sql": None}
+            self._keeper(question, asked)(None, "", "failed", details)
+            raise
+
+    def _keeper(self, question: Question, asked: Asked) -> Callable[[str | None, str, str, dict[str, Any]], Turn]:
+        def keep(id: str | None, text: str, state: str, details: dict[str, Any]) -> Turn:
+            return self._conversations.add_turn(
+                id=id,
+                conversation_id=asked.question.conversation_id,
+                parent_id=asked.question.id,
+                role="assistant",
+                content=text,
+                state=state,
+                version=asked.version,
+                source=question.source,
+                details=details,
+                by=question.who.id,
+            )
+
+        return keep
+
+
+def _seeded(sampling: Sampling) -> Sampling:
+    """Drawn answers get a seed of ours, so that what is recorded is enough to draw them again."""
+    if sampling.temperature == 0 or sampling.seed is not None:
+        return sampling
+    return replace(sampling, seed=secrets.randbelow(2**31))

@@ -1,0 +1,159 @@
+"""One answer under way: its updates for a page or a terminal, and its turn, stored exactly once however it ends.
+
+Finished, stopped, failed or left alone by a closed tab: the turn is written before the generator is gone. Knows no
+roles; the chat service has checked who asks.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flywheel.serving.engine import Generation, Sampling, Stream
+from flywheel.tasks.sql import SqlOutcome
+from storage.conversations import Turn
+from storage.ids import new_id
+
+SHORTEST_PAUSE_S = 0.05
+MOST_ROWS, MOST_ROWS_JSON = 1000, 64 * 1024
+"""A result is stored whole within these, else only its first rows, and the turn says so."""
+FEW_ROWS = 50
+
+STATES = {"stop": "complete", "length": "complete", "cancelled": "stopped", "deadline": "stopped", "error": "failed"}
+
+
+@dataclass(frozen=True)
+class Update:
+    """The answer as far as it is. The last one is `done` and carries the stored turn."""
+
+    conversation_id: str
+    user_turn_id: str
+    turn_id: str
+    text: str
+    """All of it so far."""
+    done: bool = False
+    turn: Turn | None = None
+    outcome: SqlOutcome | None = None
+    """The live result, up to 1,000 rows; the turn may hold fewer."""
+    notice: str | None = None
+    """What the person should know: why there is no (whole) answer, or what the model did not read."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that is stored, with the request that will answer it."""
+
+    question: Turn
+    version: str
+    sampling: Sampling
+    left_out: int
+    """Earlier messages that did not fit the model's context."""
+
+
+class Reply:
+    """Streams one answer and keeps it. `store(id, text, state, details)` writes the turn."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        stream: Stream,
+        run: Callable[[str], SqlOutcome | None],
+        store: Callable[[str, str, str, dict[str, Any]], Turn],
+    ) -> None:
+        self.id = new_id()
+        self._asked, self._stream, self._run, self._store = asked, stream, run, store
+        self._text = ""
+        self._kept = False
+
+    def stop(self) -> None:
+        """Ask for the end; what there is of the answer is stored as stopped."""
+        self._stream.cancel()
+
+    def updates(self) -> Iterator[Update]:
+        """At most 20 a second and one at least every 0.25 s while the model works; closing it cancels the answer."""
+        try:
+            yield self._update()
+            yield from self._flow()
+            generation = self._stream.result()
+            outcome, turn = self._keep(generation, STATES[generation.finish_reason])
+        finally:
+            if not self._kept:
+                self._stream.cancel()
+                self._keep(self._stream.result(), "aborted")
+        yield self._update(done=True, turn=turn, outcome=outcome, notice=self._notice(generation))
+
+    def _flow(self) -> Iterator[Update]:
+        last, shown = time.monotonic(), ""
+        for piece in self._stream:
+            self._text += piece or ""
+            now = time.monotonic()
+            if now - last >= SHORTEST_PAUSE_S or (piece and not shown):
+                last, shown = now, self._text
+                yield self._update()
+
+    def _update(self, **last: Any) -> Update:
+        question = self._asked.question
+        return Update(question.conversation_id, question.id, self.id, self._text, **last)
+
+    def _keep(self, generation: Generation, state: str) -> tuple[SqlOutcome | None, Turn]:
+        self._kept = True
+        self._text = generation.text
+        outcome = None
+        try:
+            if state == "complete":
+                outcome = self._run(generation.text)
+        finally:
+            # Even if running the statement failed in a way nobody foresaw, the answer was given and is kept.
+            turn = self._store(self.id, generation.text, state, self._details(generation, outcome))
+        return outcome, turn
+
+    def _details(self, generation: Generation, outcome: SqlOutcome | None) -> dict[str, Any]:
+        logprob = generation.mean_logprob
+        first = generation.first_token_s
+        return {
+            "base": generation.base,
+            "base_form": generation.base_form,
+            "rendered_prompt": generation.rendered_prompt,
+            "sampling": asdict(self._asked.sampling),
+            "prompt_tokens": generation.prompt_tokens,
+            "completion_tokens": generation.completion_tokens,
+            "first_token_ms": None if first is None else round(first * 1000, 1),
+            "total_ms": round(generation.total_s * 1000, 1),
+            "finish_reason": generation.finish_reason,
+            "mean_logprob": logprob if logprob is None or math.isfinite(logprob) else None,
+            "error": generation.error,
+            "left_out": self._asked.left_out,
+            "sql": None if outcome is None else stored_outcome(outcome),
+        }
+
+    def _notice(self, generation: Generation) -> str | None:
+        if generation.finish_reason == "error":
+            return generation.error
+        if generation.finish_reason == "deadline":
+            return f"I stopped after {self._asked.sampling.deadline_s:g} seconds. Ask for less, or ask again."
+        if generation.finish_reason == "length":
+            return f"The answer was cut after {generation.completion_tokens} tokens."
+        if self._asked.left_out:
+            return f"The first {self._asked.left_out} messages were left out: this model reads no more at once."
+        return None
+
+
+def stored_outcome(outcome: SqlOutcome) -> dict[str, Any]:
+    """The outcome as a turn keeps it: all fields, `row_count`, and `rows_cut` when fewer rows are kept than there were."""
+    kept = [list(row) for row in outcome.rows[:MOST_ROWS]]
+    if _json_size(kept) > MOST_ROWS_JSON:
+        kept = kept[:FEW_ROWS]
+    while _json_size(kept) > MOST_ROWS_JSON:
+        kept = kept[: len(kept) // 2]
+    return {
+        **asdict(outcome),
+        "rows": kept,
+        "row_count": len(outcome.rows),
+        "rows_cut": len(kept) < len(outcome.rows),
+    }
+
+
+def _json_size(rows: list[list[Any]]) -> int:
+    return len(json.dumps(rows, ensure_ascii=False).encode())

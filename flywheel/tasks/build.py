@@ -1,0 +1,93 @@
+"""Makes the task that the settings name, with the database it asks.
+
+The sample shop is written at the first start, into the home. Knows nothing of models but whether it is the starter.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from flywheel.errors import ConfigurationError
+from flywheel.settings import Settings
+from flywheel.tasks.chat import ChatTask
+from flywheel.tasks.sql import SqlTask, schema_prompt
+from flywheel.tasks.sql_sandbox import SqlSandbox
+from storage.files import fsync_dir
+from storage.home import Home
+
+Task = SqlTask | ChatTask
+
+DUCKDB_MARK = b"DUCK"
+"""Bytes 8 to 11 of every DuckDB file."""
+OTHER_DATABASE = (
+    "The starter model knows the sample bike shop only, and another database is configured. Set FLYWHEEL_BASE_MODEL "
+    "to a general model, for example `Qwen/Qwen3-0.6B`, to ask this one."
+)
+
+
+def build_task(settings: Settings, home: Home) -> Task:
+    """The task of these settings. ConfigurationError names what is wrong with the database."""
+    if settings.task == "chat":
+        return ChatTask(settings.system_prompt) if settings.system_prompt else ChatTask()
+    sandbox = SqlSandbox(_database(settings, home))
+    if settings.is_starter:
+        notice = None if settings.is_sample_database else OTHER_DATABASE
+        examples = _starter_examples() if settings.is_sample_database else _table_questions(sandbox)
+        return SqlTask(
+            sandbox, system_prompt=settings.system_prompt, single_turn=True, examples=examples, notice=notice
+        )
+    prompt = settings.system_prompt or schema_prompt(sandbox.tables())
+    return SqlTask(sandbox, system_prompt=prompt, single_turn=False, examples=_table_questions(sandbox))
+
+
+def database_path(settings: Settings) -> Path:
+    """The database of these settings, for commands that need no more of a home than that."""
+    return _database(settings, Home.open(settings.home))
+
+
+def _database(settings: Settings, home: Home) -> Path:
+    return sample_database(home) if settings.is_sample_database else _configured(settings.database)
+
+
+def sample_database(home: Home) -> Path:
+    """The sample shop in this home, written first if it is not there. A later release with another shop writes anew."""
+    from starter import database
+
+    program = hashlib.sha256(Path(database.__file__).read_bytes()).hexdigest()
+    path = home.path / f"sample-{program[:8]}.duckdb"
+    if not path.exists():
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        database.build(part)
+        part.replace(path)
+        fsync_dir(path.parent)
+    return path
+
+
+def _configured(name: str) -> Path:
+    if "://" in name:
+        scheme = name.split("://")[0]
+        raise ConfigurationError(
+            f"FLYWHEEL_DATABASE is a `{scheme}://` address, and only DuckDB files can be asked. "
+            "Copy the tables into a DuckDB file and name that."
+        )
+    path = Path(name).expanduser().absolute()
+    if not path.is_file():
+        raise ConfigurationError(f"FLYWHEEL_DATABASE is `{name}`, and there is no such file. Name a DuckDB file.")
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head[8:12] != DUCKDB_MARK:
+        kind = "a SQLite file" if head.startswith(b"SQLite format 3") else "no DuckDB file"
+        raise ConfigurationError(f"FLYWHEEL_DATABASE is `{name}`, which is {kind}. Name a DuckDB file.")
+    return path
+
+
+def _starter_examples() -> list[str]:
+    from starter import paths
+
+    questions = json.loads(paths.EXAMPLES_FILE.read_text(encoding="utf-8"))
+    return [str(question) for question in questions]
+
+
+def _table_questions(sandbox: SqlSandbox) -> list[str]:
+    return [f"How many rows are in {table}?" for table in list(sandbox.tables())[:4]]

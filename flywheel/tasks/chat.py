@@ -1,0 +1,52 @@
+"""The task `chat`: conversation with any chat model. An answer is right when its words are the reference's."""
+
+from collections.abc import Sequence
+
+Message = dict[str, str]
+
+
+class ChatTask:
+    """Sends the whole conversation after one system message; nothing is executed."""
+
+    name = "chat"
+    single_turn = False
+    reasons: tuple[tuple[str, str], ...] = (
+        ("wrong_fact", "Wrong fact"),
+        ("not_helpful", "Did not help"),
+        ("bad_style", "Wrong tone or style"),
+        ("unsafe", "Should not say this"),
+        ("other", "Something else"),
+    )
+    notice: str | None = None
+    """What a person should know about base and task before asking."""
+
+    def __init__(self, system_prompt: str = "You are a helpful assistant.") -> None:
+        self.system_prompt = system_prompt
+
+    def messages(self, history: Sequence[Message]) -> list[Message]:
+        """What the model is sent: the system message, then the conversation."""
+        system = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+        return [*system, *history]
+
+    def completion(self, text: str) -> str:
+        """A corrected answer as an example holds it."""
+        return text.strip()
+
+    def outcome(self, text: str) -> None:
+        """Answers of this task are read, not run."""
+        return None
+
+    def problem(self, prompt: Sequence[Message], completion: str) -> str | None:
+        """Why this completion cannot be approved: here any text can."""
+        return None
+
+    def correct(self, prediction: str, reference: str) -> bool:
+        """Whether the texts are equal but for spacing and case."""
+        return " ".join(prediction.split()).casefold() == " ".join(reference.split()).casefold()
+
+    def examples(self) -> list[str]:
+        """Questions for the first visit."""
+        return ["What can you help me with?", "Write a short thank-you note to a colleague."]
+
+    def close(self) -> None:
+        """Nothing is held."""

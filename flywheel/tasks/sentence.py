@@ -1,0 +1,69 @@
+"""The plain sentence over a query's result: it says what the result holds and nothing that it does not.
+
+Knows no question and no database. Every value stands as the database gave it; the only number added is how many rows
+there are.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+MOST_CELL = 80
+"""Characters of a text that are quoted."""
+MOST_CELLS = 6
+
+ERRORS = {
+    "time": "I stopped this: it took longer than a question may take.",
+    "memory": "I stopped this: it needed more memory than a question may take.",
+}
+
+
+def of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], truncated: bool) -> str:
+    """What a result says: `rows` has one value for each of `columns`; `truncated` means there were more rows."""
+    if not rows:
+        return "No rows match."
+    if len(rows) == 1 and not truncated:
+        return _of_one(columns, rows[0])
+    first = cell(rows[0][0]) if len(columns) == 1 else _pairs(columns, rows[0])
+    count = f"More than {len(rows)} rows" if truncated else f"{len(rows)} rows"
+    return _stopped(f"{count}; the first: {first}")
+
+
+def of_refusal(reason: str) -> str:
+    """Why a statement was not run."""
+    return _stopped(f"I did not run this: {reason}")
+
+
+def of_error(error: str) -> str:
+    """What went wrong when it ran: `time`, `memory` or the database's own words."""
+    if error in ERRORS:
+        return ERRORS[error]
+    first_line = error.strip().split("\n")[0]
+    return _stopped(f"The database could not answer this: {first_line}")
+
+
+def cell(value: Any) -> str:
+    """One value in words; numbers keep every digit they have."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    text = " ".join(str(value).split())
+    return text if len(text) <= MOST_CELL else text[: MOST_CELL - 1] + "…"
+
+
+def _of_one(columns: Sequence[str], row: Sequence[Any]) -> str:
+    if len(columns) > 1:
+        return _stopped(_pairs(columns, row))
+    return "The answer is empty: there is no value." if row[0] is None else _stopped(f"The answer is {cell(row[0])}")
+
+
+def _pairs(columns: Sequence[str], row: Sequence[Any]) -> str:
+    pairs = [f"{name}: {cell(value)}" for name, value in zip(columns, row, strict=True)]
+    more = " and more" if len(pairs) > MOST_CELLS else ""
+    return ", ".join(pairs[:MOST_CELLS]) + more
+
+
+def _stopped(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else text + "."
