@@ -106,6 +106,10 @@ class ConversationStore:
         rows = self._db.rows("SELECT * FROM conversations WHERE owner = ? ORDER BY id DESC LIMIT ?", [owner, limit])
         return [_conversation(row) for row in rows]
 
+    def all(self) -> list[Conversation]:
+        """Everybody's, oldest first."""
+        return [_conversation(row) for row in self._db.rows("SELECT * FROM conversations ORDER BY id")]
+
     def turns(self, conversation_id: str) -> list[Turn]:
         """Oldest first, all branches."""
         rows = self._db.rows("SELECT * FROM turns WHERE conversation_id = ? ORDER BY id", [conversation_id])

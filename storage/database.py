@@ -6,66 +6,43 @@ While it is open, nothing else in the process may open the file: its lock would 
 
 import atexit
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
 
-from storage import ids, ledger, migrations
-from storage.engine import Engine, is_fatal, unwritten
-from storage.errors import DatabaseDamaged, StorageError
+from storage.chain import Head, Tail
+from storage.engine import told
+from storage.errors import StorageError, Unwritten
 from storage.files import fsync_dir
-from storage.ledger import Head, Tail
-from storage.salvage import is_full, spare_name, wal_of
+from storage.opening import Opening, copy_to, opened
+from storage.opening import OpenReport as OpenReport
 from storage.transaction import Row, fetch
 from storage.transaction import Transaction as Transaction
-from storage.writer import Ask, Writer
+from storage.writer import Ask, Writer, write_tail
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class OpenReport:
-    """What opening found: fit for a page."""
-
-    salvaged: bool = False
-    lost: int = 0
-    """Acknowledged records that are in the side file's count and not in the database."""
-    messages: list[str] = field(default_factory=list)
 
 
 class Database:
     """Reads on a cursor of one's own, writes through the writer thread; made by `Database.open`."""
 
-    def __init__(self, engine: Engine, tail: Tail, report: OpenReport) -> None:
-        self._engine = engine
+    def __init__(self, opening: Opening, tail: Tail) -> None:
+        self._engine = opening.engine
         self.tail = tail
-        self.report = report
-        with engine.cursor() as cursor:
-            schema = migrations.columns(cursor)
-            head = ledger.head(cursor)
-            ids.advance_past(ledger.newest_id(cursor))
-        self._writer = Writer(engine, schema, head, tail)
-        self.tables = tuple(schema)
+        self.report = opening.report
+        self.tables = tuple(opening.schema)
+        write_tail(tail, opening.head)
+        self._writer = Writer(opening.engine, opening.schema, opening.head, tail)
         atexit.register(self.close)
 
     @classmethod
     def open(cls, path: Path, tail: Path) -> "Database":
         """Open or create; salvage a damaged log, migrate, compare with the side file. Raises StorageError."""
-        spare = _spare_log(path)
-        engine = Engine(path)
-        try:
-            _migrate(engine)
-            side = Tail(tail)
-            report = _compare(engine, side, spare)
-            return cls(engine, side, report)
-        except BaseException:
-            engine.close()
-            raise
+        side = Tail(tail)
+        return cls(opened(path, side), side)
 
     @property
     def head(self) -> Head:
@@ -84,15 +61,12 @@ class Database:
     def rows(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """All rows as dicts, as of now."""
         try:
-            with self._engine.cursor() as cursor:
-                return fetch(cursor, sql, args)
-        except duckdb.Error as error:
-            if not is_fatal(error):
-                raise _read_error(error) from error
-        # The writer meets the same error and opens anew; asking it to do nothing waits for that.
-        self._writer.submit(Ask(lambda cursor: cursor.execute("SELECT 1").fetchall(), "", alone=True))
-        with self._engine.cursor() as cursor:
-            return fetch(cursor, sql, args)
+            return self._fetch(sql, args)
+        except Unwritten:
+            # Only a fatal error ends here. The writer meets it too and opens anew; asking for nothing waits for that.
+            with contextlib.suppress(StorageError):
+                self._writer.submit(Ask(lambda cursor: cursor.execute("SELECT 1").fetchall(), "", alone=True))
+            return self._fetch(sql, args)
 
     def row(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
         found = self.rows(sql, args)
@@ -106,12 +80,14 @@ class Database:
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Callable[[str, Sequence[Any]], list[Row]]]:
         """Several reads of one state: yields a function like `rows`."""
-        with self._engine.cursor() as cursor:
+        with self._reading() as cursor:
             cursor.begin()
             try:
                 yield partial(fetch, cursor)
             finally:
-                cursor.rollback()
+                with contextlib.suppress(duckdb.Error):
+                    # Nothing was written; after an error the engine may have ended the transaction itself.
+                    cursor.rollback()
 
     def checkpoint(self) -> None:
         """Fold the log into the file; worth it after what must not be lost to a damaged log."""
@@ -125,12 +101,24 @@ class Database:
         part.unlink(missing_ok=True)
         try:
             with self._engine.cursor() as cursor:
-                _copy(cursor, part)
+                copy_to(cursor, part)
         except duckdb.Error as error:
             part.unlink(missing_ok=True)
-            raise unwritten(error) from error
+            raise told(self._engine.path, error, writing=True) from error
         part.replace(out)
         fsync_dir(out.parent)
+
+    def _fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
+        with self._reading() as cursor:
+            return fetch(cursor, sql, args)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            with self._engine.cursor() as cursor:
+                yield cursor
+        except duckdb.Error as error:
+            raise told(self._engine.path, error, writing=False) from error
 
     def close(self) -> None:
         """Finish what was asked for, write a checkpoint, close. A second call does nothing."""
@@ -138,63 +126,3 @@ class Database:
         self._writer.close()
         self._engine.close()
         self.tail.close()
-
-
-def _copy(cursor: duckdb.DuckDBPyConnection, out: Path) -> None:
-    live = cursor.execute("SELECT current_database()").fetchall()[0][0]
-    name = "backup_" + ids.new_id()
-    quoted = str(out).replace("'", "''")
-    cursor.execute(f"ATTACH '{quoted}' AS {name}")
-    try:
-        cursor.execute(f'COPY FROM DATABASE "{live}" TO {name}')
-    finally:
-        cursor.execute(f"DETACH {name}")
-
-
-def _spare_log(path: Path) -> Path | None:
-    """A copy of the log of an app that did not end well, kept only if opening turns out to lose rows."""
-    log = wal_of(path)
-    if not log.exists() or not log.stat().st_size:
-        return None
-    spare = spare_name(log, "before")
-    try:
-        shutil.copy2(log, spare)
-    except OSError:
-        # No room for a copy is no reason not to start: without damage nobody will miss it.
-        spare.unlink(missing_ok=True)
-        return None
-    return spare
-
-
-def _migrate(engine: Engine) -> None:
-    with engine.cursor() as cursor:
-        done = migrations.applied(cursor)
-        if 0 < done < len(migrations.STEPS):
-            _copy(cursor, spare_name(engine.path, f"before-step-{done + 1}"))
-        migrations.migrate(cursor)
-
-
-def _compare(engine: Engine, tail: Tail, spare: Path | None) -> OpenReport:
-    """Hold the ledger against the side file; the spare copy of the log stays only where something is missing."""
-    with engine.cursor() as cursor:
-        lost, messages = ledger.compare(cursor, tail)
-    kept = list(engine.kept)
-    if spare is not None and (lost or messages) and not kept:
-        kept.append(spare)
-    elif spare is not None:
-        spare.unlink()
-    if engine.kept:
-        messages.insert(0, "The database's log was damaged. Everything before the damage was kept.")
-    if kept:
-        names = ", ".join(f"`{path}`" for path in kept)
-        messages.append(f"The log as it was found is kept in {names}.")
-    return OpenReport(bool(engine.kept), lost, messages)
-
-
-def _read_error(error: duckdb.Error) -> BaseException:
-    if "Corrupt" in str(error):
-        return DatabaseDamaged(
-            f"The database file is damaged ({str(error).splitlines()[0]}). Nothing was changed. "
-            "Stop Flywheel and restore a backup with `python -m flywheel restore`."
-        )
-    return unwritten(error) if is_full(error) else error

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import duckdb
 
-from storage.errors import DiskFull, StorageError, Unwritten
-from storage.salvage import Opened, connect, is_full
+from storage.errors import DiskFull, Stale, StorageError, Unwritten
+from storage.salvage import Opened, connect, damaged, first_line, is_damage, is_full
 
+_PATIENCE_S = 10.0
 _PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
@@ -30,6 +31,8 @@ class Engine:
         self._in_use = 0
         self._turning = False
         self._closed = False
+        self.generation = 1
+        """How often it was opened; what is known of the database holds for one generation."""
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -59,6 +62,14 @@ class Engine:
             self._closed = True
             self._drop()
 
+    def abandon(self) -> None:
+        """Close and leave the files exactly as they are."""
+        with self._turned():
+            self._closed = True
+            if self._connection is not None:
+                self._connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+            self._drop()
+
     @contextmanager
     def _turned(self) -> Iterator[None]:
         """Alone with the connection: new cursors wait, old ones have ended."""
@@ -66,8 +77,8 @@ class Engine:
             while self._turning:
                 self._gate.wait()
             self._turning = True
-            while self._in_use:
-                self._gate.wait()
+            # A reader that hangs must not keep the writer from coming back.
+            self._gate.wait_for(lambda: not self._in_use, timeout=_PATIENCE_S)
         try:
             yield
         finally:
@@ -79,25 +90,22 @@ class Engine:
         if self._closed:
             raise StorageError("The database is closed: Flywheel is shutting down. Start it again.")
         if self._connection is None:
-            opened = connect(self.path)
-            self._note(opened)
-            self._connection = opened.connection
+            self._connection = self._taken(connect(self.path))
         return self._connection
 
     def _connect_again(self) -> duckdb.DuckDBPyConnection:
         for pause in _PAUSES_S:
             time.sleep(pause)
             try:
-                opened = connect(self.path)
+                return self._taken(connect(self.path))
             except StorageError as error:
                 last = error
-            else:
-                self._note(opened)
-                return opened.connection
         raise last
 
-    def _note(self, opened: Opened) -> None:
+    def _taken(self, opened: Opened) -> duckdb.DuckDBPyConnection:
         self.kept = [*self.kept, *opened.kept]
+        self.generation += 1
+        return opened.connection
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -110,9 +118,17 @@ def is_fatal(error: BaseException) -> bool:
     return isinstance(error, duckdb.FatalException) or "database has been invalidated" in str(error)
 
 
-def unwritten(error: BaseException) -> StorageError:
-    """What a person is told about a write that the engine could not take."""
+def told(path: Path, error: BaseException, *, writing: bool) -> BaseException:
+    """The error as a person gets it; one that shows a defect of ours (bad SQL, a job's own) stays as it is."""
+    if isinstance(error, StorageError) or not isinstance(error, duckdb.Error):
+        return error
+    if is_damage(error):
+        return damaged(path, error)
+    if isinstance(error, duckdb.ConstraintException) or "violation: duplicate key" in str(error):
+        return Stale("A row with this id was stored already. Load the page again to see it.")
     if is_full(error):
-        return DiskFull("The disk is full and nothing of this was kept. Free some space and try again.")
-    first = str(error).splitlines()[0].rstrip(".")
-    return Unwritten(f"The database did not take the write ({first}). Nothing of it was kept; try again.")
+        kept = " and nothing of this was kept" if writing else ""
+        return DiskFull(f"The disk is full{kept}. Free some space and try again.")
+    if is_fatal(error) or isinstance(error, duckdb.IOException):
+        return Unwritten(f"The database did not answer ({first_line(error)}). Nothing of this was kept; try again.")
+    return error

@@ -1,132 +1,21 @@
-"""The ledger: one line per appended row, numbered without gaps, each hash covering the one before.
+"""Proving the ledger: no stored row was changed, removed or added behind the writer's back, none of the newest lost.
 
-What it proves: no stored row was changed, removed or added behind the writer's back, and none of the newest ones
-went missing. The last needs a witness outside the database: the side file holds number and hash of the last line.
-It is written after COMMIT, so it may lag the ledger and never lead it; a database behind it has lost rows.
-Knows nothing of what the rows mean.
+Reads every row once. Knows nothing of what the rows mean.
 """
 
-import contextlib
-import hashlib
-import json
-import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import duckdb
+from storage.chain import Entry, Head, line_hash
+from storage.database import Database
+from storage.rows import row_hash
+from storage.transaction import Row
 
-from storage.salvage import spare_name
+_LINES = 5000
 
-_GENESIS = "0" * 64
-_TAIL_BYTES = 128
-
-
-@dataclass(frozen=True)
-class Head:
-    """Number and hash of the last line; (0, zeros) for an empty ledger."""
-
-    seq: int = 0
-    hash: str = _GENESIS
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What a line says of one row, before it has a number."""
-
-    table: str
-    row_id: str
-    by: str
-    row_hash: str
-
-
-def chain(head: Head, entries: Sequence[Entry], at: datetime) -> tuple[Head, list[tuple[Any, ...]]]:
-    """The new head, and the entries as ledger rows (seq, created, created_by, table_name, row_id, row_hash, hash)."""
-    lines: list[tuple[Any, ...]] = []
-    for entry in entries:
-        seq = head.seq + 1
-        digest = line_hash(head.hash, seq, at, entry)
-        lines.append((seq, at, entry.by, entry.table, entry.row_id, entry.row_hash, digest))
-        head = Head(seq, digest)
-    return head, lines
-
-
-def line_hash(before: str, seq: int, at: datetime, entry: Entry) -> str:
-    """Hex sha256 of a line and the hash before it."""
-    line = [before, seq, at.astimezone(UTC).isoformat(), entry.by, entry.table, entry.row_id, entry.row_hash]
-    return hashlib.sha256(json.dumps(line, ensure_ascii=False).encode()).hexdigest()
-
-
-class Tail:
-    """The side file: one line of fixed length, rewritten in place after each commit."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._descriptor = -1
-
-    def read(self) -> Head | None:
-        """What the file says; None where there is none. Raises ValueError where it cannot be read."""
-        with contextlib.suppress(FileNotFoundError):
-            content = json.loads(self.path.read_bytes())
-            head = Head(int(content["seq"]), str(content["hash"]))
-            if head.seq < 0 or len(head.hash) != len(_GENESIS):
-                raise ValueError(f"`{self.path}` is damaged")
-            return head
-        return None
-
-    def write(self, head: Head) -> None:
-        """Replace the line in one system call. Not synced: after a power cut it may lag, which it is allowed to."""
-        if self._descriptor < 0:
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
-        line = json.dumps({"seq": head.seq, "hash": head.hash}).ljust(_TAIL_BYTES - 1) + "\n"
-        os.pwrite(self._descriptor, line.encode(), 0)
-
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.fsync(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def head(cursor: duckdb.DuckDBPyConnection) -> Head:
-    """The newest line."""
-    found = cursor.execute("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1").fetchall()
-    return Head(*found[0]) if found else Head()
-
-
-def newest_id(cursor: duckdb.DuckDBPyConnection) -> str:
-    """The greatest row id ever recorded, "" where there is none."""
-    return str(cursor.execute("SELECT coalesce(max(row_id), '') FROM ledger").fetchall()[0][0])
-
-
-def compare(cursor: duckdb.DuckDBPyConnection, tail: Tail) -> tuple[int, list[str]]:
-    """How many acknowledged lines are missing, and what to tell about it; the old side file is kept then."""
-    now = head(cursor)
-    try:
-        witness = tail.read()
-    except (ValueError, KeyError, TypeError):
-        kept = _put_aside(tail.path)
-        return 0, [f"The side file of the ledger cannot be read, so lost records would not show. It is now `{kept}`."]
-    if witness is None or witness == now:
-        return 0, []
-    if now.seq < witness.seq:
-        lost = witness.seq - now.seq
-        kept = _put_aside(tail.path)
-        records = "1 acknowledged record is" if lost == 1 else f"{lost} acknowledged records are"
-        return lost, [f"{records} missing from the end of the database. The side file that proves it is now `{kept}`."]
-    found = cursor.execute("SELECT hash FROM ledger WHERE seq = ?", [witness.seq]).fetchall()
-    if witness.seq and (not found or found[0][0] != witness.hash):
-        kept = _put_aside(tail.path)
-        return 0, [f"The ledger was changed at or before record {witness.seq}. The side file is now `{kept}`."]
-    return 0, []
-
-
-def _put_aside(path: Path) -> Path:
-    kept = spare_name(path, "found")
-    path.replace(kept)
-    return kept
+Read = Callable[[str, Sequence[Any]], list[Row]]
 
 
 @dataclass(frozen=True)
@@ -135,5 +24,92 @@ class LedgerReport:
 
     ok: bool
     rows: int
+    """Lines read."""
     first_bad_seq: int | None
+    """The first line that does not hold; None when all do, or when rows are there that no line speaks of."""
     message: str
+
+
+def verify(db: Database) -> LedgerReport:
+    """Walk the chain and hash every row again. Rows written meanwhile do not disturb it."""
+    # Read before the snapshot: the side file may run ahead of the snapshot, never of the database.
+    witness = db.tail.read()
+    with db.snapshot() as read:
+        walk = _Walk(read)
+        problem = walk.run() or _strangers(read, walk.lines_of) or _against(read, witness, walk.head)
+    if problem is None:
+        return LedgerReport(True, walk.head.seq, None, f"All {walk.head.seq} records are as they were written.")
+    seq, words = problem
+    return LedgerReport(False, walk.head.seq, seq, words)
+
+
+class _Walk:
+    """Along the chain, some lines at a time."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self.head = Head()
+        self.lines_of: Counter[str] = Counter()
+
+    def run(self) -> tuple[int, str] | None:
+        """The first bad line and what is wrong with it."""
+        while lines := self._read("SELECT * FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?", [self.head.seq, _LINES]):
+            good, broken = self._chained(lines)
+            problem = self._rows_of(lines[:good]) or broken
+            if problem is not None:
+                return problem
+        return None
+
+    def _chained(self, lines: Sequence[Row]) -> tuple[int, tuple[int, str] | None]:
+        """How many lines hold on to each other, and the first that does not."""
+        for index, line in enumerate(lines):
+            seq = self.head.seq + 1
+            if line["seq"] != seq:
+                return index, (seq, f"Record {seq} is missing from the ledger.")
+            entry = Entry(line["table_name"], line["row_id"], line["created_by"], line["row_hash"])
+            if line_hash(self.head.hash, seq, line["created"], entry) != line["hash"]:
+                return index, (seq, f"Record {seq} was changed: its hash does not follow from the one before.")
+            self.head = Head(seq, line["hash"])
+            self.lines_of[entry.table] += 1
+        return len(lines), None
+
+    def _rows_of(self, lines: Sequence[Row]) -> tuple[int, str] | None:
+        """The first line whose row is not as it was written."""
+        by_table: dict[str, dict[str, Row]] = {}
+        for line in lines:
+            by_table.setdefault(line["table_name"], {})[line["row_id"]] = line
+        bad: list[tuple[int, str]] = []
+        for table, wanted in by_table.items():
+            found = {row["id"]: row_hash(table, row) for row in self._fetch(table, list(wanted))}
+            for row_id, line in wanted.items():
+                if row_id not in found:
+                    bad.append((line["seq"], f"The row of record {line['seq']} is gone from `{table}`."))
+                elif found[row_id] != line["row_hash"]:
+                    bad.append((line["seq"], f"The row of record {line['seq']} in `{table}` was changed."))
+        return min(bad, default=None)
+
+    def _fetch(self, table: str, ids: list[str]) -> list[Row]:
+        # The range lets the engine skip all parts of the table that cannot hold any of them.
+        sql = f'SELECT * FROM "{table}" WHERE id BETWEEN ? AND ? AND id IN (SELECT unnest(?::VARCHAR[]))'
+        return self._read(sql, [min(ids), max(ids), ids])
+
+
+def _strangers(read: Read, lines_of: Counter[str]) -> tuple[None, str] | None:
+    """Rows that no line speaks of."""
+    for table, lines in sorted(lines_of.items()):
+        extra = read(f'SELECT count(*) AS n FROM "{table}"', [])[0]["n"] - lines
+        if extra:
+            return None, f"`{table}` holds {extra} rows that no record of the ledger speaks of."
+    return None
+
+
+def _against(read: Read, witness: Head | None, head: Head) -> tuple[int | None, str] | None:
+    """What the side file knows better."""
+    if witness is None or witness.seq == 0:
+        return None
+    if witness.seq > head.seq:
+        return head.seq + 1, f"The newest {witness.seq - head.seq} acknowledged records are missing."
+    line = read("SELECT hash FROM ledger WHERE seq = ?", [witness.seq])[0]
+    if line["hash"] == witness.hash:
+        return None
+    return None, f"The ledger was rewritten at or before record {witness.seq}: the side file holds another hash."

@@ -25,6 +25,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 _BAD_ENTRY = re.compile(r"Corrupt WAL file: entry at byte position (\d+)")
 _HOLDER = re.compile(r"PID (\d+)")
+_DAMAGE = ("Corrupt", "Could not read enough bytes", "not a valid DuckDB")
 _FULL = ("No space left on device", "File too large", "Disk quota exceeded")
 
 
@@ -74,6 +75,19 @@ def is_full(error: BaseException) -> bool:
     return any(words in str(error) for words in _FULL)
 
 
+def is_damage(error: BaseException) -> bool:
+    """Whether the engine found that a file does not hold what was written into it."""
+    return any(words in str(error) for words in _DAMAGE)
+
+
+def damaged(path: Path, error: BaseException) -> DatabaseDamaged:
+    """What to do about a damaged database file."""
+    return DatabaseDamaged(
+        f"The database file `{path}` is damaged ({first_line(error)}). Nothing was changed. Stop Flywheel, move the "
+        f"file and `{wal_of(path).name}` away, and restore a backup with `python -m flywheel restore`."
+    )
+
+
 def in_words(path: Path, error: duckdb.Error) -> StorageError:
     """What a person can do about an error at opening."""
     text = str(error)
@@ -84,18 +98,19 @@ def in_words(path: Path, error: duckdb.Error) -> StorageError:
         return DiskFull(f"The disk under `{path.parent}` is full. Free some space and start again.")
     if "version number" in text and "read" in text:
         return NewerDatabase(f"`{path}` was written by another version of DuckDB. Use the Flywheel that wrote it.")
-    if isinstance(error, duckdb.IOException) and "Corrupt" not in text and "WAL" not in text and "valid" not in text:
-        return StorageError(f"`{path}` cannot be opened: {_first_line(text)}. Check its rights and the disk.")
-    log = wal_of(path)
-    if "WAL" in text:
+    if "replaying WAL" in text:
         return DatabaseDamaged(
-            f"The log `{log}` is damaged in a way that leaves no safe place to cut it. Nothing was changed. "
-            f"Restore a backup, or move that file away to go on from the last checkpoint."
+            f"The log `{wal_of(path)}` is damaged in a way that leaves no safe place to cut it. Nothing was changed. "
+            "Restore a backup, or move that file away to go on from the last checkpoint."
         )
-    return DatabaseDamaged(
-        f"The database file `{path}` is damaged ({_first_line(text)}). Nothing was changed. "
-        f"Move it and `{log.name}` away and restore a backup with `python -m flywheel restore`."
-    )
+    if isinstance(error, duckdb.IOException) and not is_damage(error):
+        return StorageError(f"`{path}` cannot be opened: {first_line(error)}. Check its rights and the disk.")
+    return damaged(path, error)
+
+
+def first_line(error: BaseException) -> str:
+    """The engine's own words without its hints."""
+    return str(error).splitlines()[0].rstrip(".!")
 
 
 def _cut(log: Path, position: int) -> Path:
@@ -110,7 +125,3 @@ def _cut(log: Path, position: int) -> Path:
     with log.open("r+b") as file:
         file.truncate(position)
     return kept
-
-
-def _first_line(text: str) -> str:
-    return text.splitlines()[0].rstrip(".")

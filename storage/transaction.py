@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from storage.chain import Entry, Head, chain
 from storage.errors import BadValue
-from storage.ledger import Entry, Head, chain
 from storage.migrations import LEDGER, Columns
 from storage.rows import Value, row_hash, stored
 

@@ -14,15 +14,20 @@ from typing import Any
 
 import duckdb
 
-from storage import ledger
-from storage.engine import Engine, is_fatal, unwritten
-from storage.errors import Stale, StorageError
-from storage.ledger import Head, Tail
+from storage import chain
+from storage.chain import Head, Tail
+from storage.engine import Engine, is_fatal, told
+from storage.errors import StorageError, Unwritten
 from storage.migrations import Columns
 from storage.salvage import is_full
 from storage.transaction import Batch, Transaction
 
 log = logging.getLogger(__name__)
+
+_IN_DOUBT = (
+    "The disk failed in the middle of this write, and the database cannot be opened again yet. "
+    "Free some space; then look whether it was kept before you try again."
+)
 
 Job = Callable[[Transaction], Any]
 
@@ -41,6 +46,11 @@ class Ask:
         self.error: BaseException | None = None
         self.settled = threading.Event()
 
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        """Answer whoever waits."""
+        self.result, self.error = result, error
+        self.settled.set()
+
 
 class Writer:
     """Owns the thread, the queue and the head of the ledger."""
@@ -50,6 +60,7 @@ class Writer:
         self._schema = schema
         self._tail = tail
         self.head = head
+        self._generation = engine.generation
         self._asks: list[Ask] = []
         self._ready = threading.Condition()
         self._closed = False
@@ -78,16 +89,29 @@ class Writer:
         self._thread.join()
 
     def _loop(self) -> None:
-        while asks := self._next():
-            writes: list[Ask] = []
+        asks: list[Ask] = []
+        try:
+            while asks := self._next():
+                self._serve(asks)
+        finally:
+            # Reached with asks only through a defect here; whoever waits must hear of it and not wait for ever.
+            with self._ready:
+                self._closed = True
+                asks, self._asks = asks + self._asks, []
             for ask in asks:
-                if not ask.alone:
-                    writes.append(ask)
-                    continue
-                self._write(writes)
-                writes = []
-                self._run_alone(ask)
+                if not ask.settled.is_set():
+                    ask.settle(None, StorageError("The storage has stopped working. Start Flywheel again."))
+
+    def _serve(self, asks: Sequence[Ask]) -> None:
+        writes: list[Ask] = []
+        for ask in asks:
+            if not ask.alone:
+                writes.append(ask)
+                continue
             self._write(writes)
+            writes = []
+            self._run_alone(ask)
+        self._write(writes)
 
     def _next(self) -> list[Ask]:
         with self._ready:
@@ -100,32 +124,33 @@ class Writer:
         """Settle the asks: in one transaction, or one by one where that failed."""
         if not asks:
             return
-        attempt = _Attempt(self._schema, self.head, asks)
+        attempt = _Attempt(self._schema, asks)
         try:
             with self._engine.cursor() as cursor:
-                attempt.run(cursor)
+                attempt.run(cursor, self._head(cursor))
         except BaseException as error:
             self._recover(attempt, error)
         else:
             self._acknowledge(attempt)
 
+    def _head(self, cursor: duckdb.DuckDBPyConnection) -> Head:
+        """The head of the ledger; read again after an opening, which may have kept or lost what was in doubt."""
+        if self._generation != self._engine.generation:
+            self.head = chain.head(cursor)
+            self._generation = self._engine.generation
+        return self.head
+
     def _acknowledge(self, attempt: "_Attempt") -> None:
-        if attempt.sealed != self.head:
+        if attempt.sealed is not None:
             self.head = attempt.sealed
-            try:
-                self._tail.write(self.head)
-            except OSError as error:
-                # The rows are durable and the side file may lag; the next commit writes it again.
-                log.warning("`%s` could not be written: %s", self._tail.path, error)
+            write_tail(self._tail, self.head)
         attempt.settle()
 
     def _recover(self, attempt: "_Attempt", error: BaseException) -> None:
         if is_fatal(error):
             self._after_fatal(attempt, error)
-        elif len(attempt.asks) == 1:
-            attempt.fail(_told(error))
-        elif is_full(error):
-            attempt.fail(unwritten(error))
+        elif len(attempt.asks) == 1 or is_full(error):
+            self._fail(attempt.asks, error)
         else:
             for ask in attempt.asks:
                 self._write([ask])
@@ -136,24 +161,30 @@ class Writer:
         try:
             self._engine.reopen()
             with self._engine.cursor() as cursor:
-                now = ledger.head(cursor)
+                now = self._head(cursor)
         except (StorageError, duckdb.Error) as stuck:
-            attempt.fail(stuck if isinstance(stuck, StorageError) else unwritten(stuck))
+            log.warning("the database stays shut: %s", stuck)
+            self._fail(attempt.asks, Unwritten(_IN_DOUBT) if attempt.sealed else stuck)
             return
         if now == attempt.sealed:
             self._acknowledge(attempt)
         else:
-            attempt.fail(unwritten(error))
+            self._fail(attempt.asks, error)
 
     def _run_alone(self, ask: Ask) -> None:
         try:
             with self._engine.cursor() as cursor:
-                ask.result = ask.job(cursor)
-        except BaseException as error:
-            ask.error = _told(error)
+                result = ask.job(cursor)
+        except Exception as error:
             if is_fatal(error):
                 self._reopen()
-        ask.settled.set()
+            self._fail([ask], error)
+        else:
+            ask.settle(result, None)
+
+    def _fail(self, asks: Sequence[Ask], error: BaseException) -> None:
+        for ask in asks:
+            ask.settle(None, told(self._engine.path, error, writing=True))
 
     def _reopen(self) -> None:
         try:
@@ -165,15 +196,14 @@ class Writer:
 class _Attempt:
     """One transaction over some asks: what came of each, kept until the COMMIT is known to hold."""
 
-    def __init__(self, schema: Mapping[str, Columns], head: Head, asks: Sequence[Ask]) -> None:
+    def __init__(self, schema: Mapping[str, Columns], asks: Sequence[Ask]) -> None:
         self._schema = schema
-        self._head = head
         self.asks = asks
-        self.sealed = head
-        """The head of the ledger once this is committed."""
+        self.sealed: Head | None = None
+        """The head of the ledger once this is committed; None where nothing was appended."""
         self._outcomes: list[tuple[Any, BaseException | None]] = []
 
-    def run(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def run(self, cursor: duckdb.DuckDBPyConnection, head: Head) -> None:
         """Run all jobs and commit. Raises where the transaction as a whole did not hold, after rolling back."""
         cursor.begin()
         batch = Batch(cursor, self._schema)
@@ -181,7 +211,7 @@ class _Attempt:
             for ask in self.asks:
                 self._outcomes.append(_outcome(batch, ask))
             if batch.size:
-                self.sealed = batch.seal(self._head)
+                self.sealed = batch.seal(head)
             cursor.commit()
         except BaseException:
             with contextlib.suppress(duckdb.Error):
@@ -191,20 +221,23 @@ class _Attempt:
 
     def settle(self) -> None:
         for ask, (result, error) in zip(self.asks, self._outcomes, strict=True):
-            ask.result, ask.error = result, error
-            ask.settled.set()
+            ask.settle(result, error)
 
-    def fail(self, error: BaseException) -> None:
-        for ask in self.asks:
-            ask.error = error
-            ask.settled.set()
+
+def write_tail(tail: Tail, head: Head) -> None:
+    """Bring the side file up to date. Where that fails it lags, which it may: the next commit writes it again."""
+    try:
+        tail.write(head)
+    except OSError as error:
+        log.warning("`%s` could not be written: %s", tail.path, error)
 
 
 def _outcome(batch: Batch, ask: Ask) -> tuple[Any, BaseException | None]:
     before = batch.size
     try:
         result = ask.job(Transaction(batch, ask.by))
-    except Exception as error:
+    except BaseException as error:
+        # Whatever it raises belongs to the asker; the thread must outlive it.
         if batch.error is not None or not batch.undo(before):
             raise
         return None, error
@@ -212,12 +245,3 @@ def _outcome(batch: Batch, ask: Ask) -> tuple[Any, BaseException | None]:
         # The job swallowed an error of the engine; the transaction is lost all the same.
         raise batch.error
     return result, None
-
-
-def _told(error: BaseException) -> BaseException:
-    """The error as the asker gets it: engine errors that a person can meet in words, others as they are."""
-    if isinstance(error, duckdb.ConstraintException) or "violation: duplicate key" in str(error):
-        return Stale("A row with this id was stored already. Load the page again to see it.")
-    if isinstance(error, duckdb.Error) and (is_full(error) or is_fatal(error) or isinstance(error, duckdb.IOException)):
-        return unwritten(error)
-    return error
