@@ -1,13 +1,10 @@
-"""Runs: started, followed, cancelled, resumed; the only place that starts and stops the trainers.
+"""Runs: started, looked at, cancelled, resumed; the only place that starts the trainers.
 
 A run is a process of its own over a directory of files, so it outlives this one: an app that starts again finds it by
-process id and start time. What happened is read from the directory; what it means is written into the store. Knows
-nothing of models: how rows are learnt and answered is the trainers', what answers are worth is `scoring`'s.
+process id and start time. What becomes of it then is `following`'s; how rows are learnt and answered is the trainers'.
 """
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +15,8 @@ from pathlib import Path
 from flywheel import presets, runfiles
 from flywheel.base_model import BaseModel
 from flywheel.errors import Conflict, FlywheelError, InvalidInput, NotFound, Unavailable
-from flywheel.roles import SYSTEM, Principal, Role, require
+from flywheel.following import Follower
+from flywheel.roles import Principal, Role, require
 from flywheel.runview import RunView, read_view
 from flywheel.scoring import Scoring
 from flywheel.serving.engine import BASE_VERSION
@@ -27,10 +25,9 @@ from storage.database import Database
 from storage.datasets import DatasetStore, DatasetVersion
 from storage.home import Home
 from storage.runs import ACTIVE, Run, RunStore
-from storage.transaction import Transaction
 from storage.versions import VersionStore
 from trainers.files import write_json
-from trainers.job import CANCEL, OUTCOME, PREDICTIONS, JobError, Outcome, process_of, read_outcome, request_cancel
+from trainers.job import CANCEL, OUTCOME, PREDICTIONS, JobError, process_of, read_outcome, request_cancel
 from trainers.process import PROCESS, process_start
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,8 +35,6 @@ SFT, PREDICT = "trainers.sft", "trainers.predict"
 NICENESS = 10
 RESUMABLE = ("interrupted", "cancelled", "failed")
 WAIT_S = 0.2
-TERM_AFTER_S, KILL_AFTER_S = 10.0, 30.0
-"""Seconds after a cancel request: a program stops at its next step by itself; one that hangs is made to."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Processes this one started. They belong to it, not to a service: somebody has to collect them when they end."""
@@ -59,11 +54,14 @@ class Training:
         scoring: Scoring,
         on_version: Callable[[str], None] = lambda version: None,
     ) -> None:
-        self._database, self._home, self._base = database, home, base
+        """`on_version` is told the name of each version that a run made, before it is scored."""
+        self._home, self._base, self._scoring = home, base, scoring
         self._runs, self._versions, self._datasets = runs, versions, datasets
-        self._scoring, self._on_version = scoring, on_version
         self._changing = threading.RLock()
         self._polling = threading.Lock()
+        self._follower = Follower(
+            database, runs, versions, home, base, scoring, _launch_predict, self._changing, on_version
+        )
 
     def start(
         self,
@@ -91,10 +89,10 @@ class Training:
             )
             settings = presets.recorded(job)
             run = self._runs.create(dataset=frozen.id, method=method, preset=preset, settings=settings, by=who.id)
+            folder = self._home.run_dir(run.number)
             try:
-                folder = self._home.run_dir(run.number)
                 runfiles.prepare(folder, self._home.dataset_dir(frozen.id), job, self._scoring.sources())
-                self._launch(run.number, SFT)
+                _launch(folder, SFT)
             except (FlywheelError, JobError, OSError) as error:
                 self._runs.mark(run.number, "failed", reason=f"It could not be started: {error}", by=who.id)
                 raise
@@ -135,8 +133,8 @@ class Training:
             for left in (folder / OUTCOME, folder / CANCEL):
                 left.unlink(missing_ok=True)
             if run.version is not None:
-                return self._evaluate(self._runs.mark(number, "evaluating", by=who.id))
-            self._launch(number, SFT)
+                return self._follower.evaluate(self._runs.mark(number, "evaluating", by=who.id))
+            _launch(folder, SFT)
             return self._runs.mark(number, "running", by=who.id)
 
     def evaluate(self, who: Principal, name: str, against: str | None = None) -> None:
@@ -158,7 +156,8 @@ class Training:
             if run.state in ACTIVE or process_of(folder) is not None:
                 raise Conflict(f"{name} is being scored already. Wait for that to end.")
             (folder / CANCEL).unlink(missing_ok=True)
-            self._ask(run, [*_opponents(self._versions.served()), *([against] if against else []), name])
+            others = [BASE_VERSION, self._versions.served(), *([against] if against else [])]
+            self._follower.ask(run, [*others, name])
         while (outcome := read_outcome(folder / PREDICTIONS)) is None:
             if process_of(folder) is None and read_outcome(folder / PREDICTIONS) is None:
                 raise Unavailable(f"{name} could not be scored: the program died. Look at `{folder / 'log.txt'}`.")
@@ -182,125 +181,9 @@ class Training:
             _collect_children()
             run = self._runs.active()
             if run is not None:
-                self._advance(run)
+                self._follower.advance(run)
         finally:
             self._polling.release()
-
-    def _advance(self, run: Run) -> None:
-        folder = self._home.run_dir(run.number)
-        with self._changing:
-            # The process first: one that ends between the two looks has left its outcome.
-            pid = process_of(folder)
-            try:
-                outcome = read_outcome(folder / PREDICTIONS if run.state == "evaluating" else folder)
-            except JobError as error:
-                outcome = Outcome("failed", str(error), 0.0, {})
-            if outcome is None:
-                self._wait_or_give_up(run, folder, pid)
-            elif outcome.state != "finished":
-                self._end(run, outcome.state, self._reason(run, outcome.reason))
-            elif run.state != "evaluating":
-                self._make_version(run, folder)
-        if outcome is not None and outcome.state == "finished" and run.state == "evaluating":
-            self._score(run)
-
-    def _wait_or_give_up(self, run: Run, folder: Path, pid: int | None) -> None:
-        cancelled = folder / CANCEL
-        if pid is None:
-            if cancelled.exists():
-                self._end(run, "cancelled", "Cancelled on request.")
-            else:
-                self._end(run, "interrupted", self._reason(run, "its program ended without saying how. Resume it."))
-        elif cancelled.exists():
-            waited = time.time() - cancelled.stat().st_mtime
-            if waited > TERM_AFTER_S:
-                # The group: a trainer may have helpers of its own.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL if waited > KILL_AFTER_S else signal.SIGTERM)
-
-    def _make_version(self, run: Run, folder: Path) -> None:
-        """The run's adapter becomes a version, kept by itself; then its answers are asked for."""
-        number = self._versions.next_number()
-        name = f"v{number}"
-        try:
-            sha256 = runfiles.keep_adapter(folder, self._home.version_dir(name))
-        except (FlywheelError, OSError) as error:
-            self._end(run, "failed", str(error))
-            return
-
-        def record(tx: Transaction) -> Run:
-            self._versions.create(
-                run=run.number,
-                dataset=run.dataset,
-                base=self._base.name,
-                revision=self._base.fingerprint,
-                base_form=run.settings["base_form"],
-                adapter_sha256=sha256,
-                number=number,
-                by=SYSTEM.id,
-                tx=tx,
-            )
-            return self._runs.mark(run.number, "evaluating", version=name, by=SYSTEM.id, tx=tx)
-
-        run = self._database.write(record, by=SYSTEM.id)
-        self._on_version(name)
-        self._evaluate(run)
-
-    def _evaluate(self, run: Run) -> Run:
-        assert run.version is not None
-        try:
-            self._ask(run, [*_opponents(self._versions.served()), run.version])
-        except (FlywheelError, JobError, OSError) as error:
-            self._end(run, "failed", self._reason(run, str(error)))
-        return self._run(run.number)
-
-    def _ask(self, run: Run, names: list[str]) -> None:
-        """Have the suites answered by these versions; what is known already is not asked again."""
-        (self._home.run_dir(run.number) / PREDICTIONS / OUTCOME).unlink(missing_ok=True)
-        if self._scoring.request(run, names):
-            self._launch(run.number, PREDICT)
-
-    def _score(self, run: Run) -> None:
-        """Outside of the lock: judging executes every answer, and a page must not wait for that."""
-        assert run.version is not None
-        try:
-            self._scoring.settle(run, run.version, by=SYSTEM.id)
-        except (FlywheelError, JobError, OSError, ValueError) as error:
-            self._end(run, "failed", self._reason(run, str(error)))
-            return
-        with self._changing:
-            if (self._home.run_dir(run.number) / CANCEL).exists():
-                self._end(run, "cancelled", "Cancelled on request.")
-            else:
-                self._end(run, "finished", None)
-
-    def _end(self, run: Run, state: str, reason: str | None) -> None:
-        self._runs.mark(run.number, state, reason=reason, by=SYSTEM.id)
-
-    def _reason(self, run: Run, reason: str) -> str:
-        if run.version is None:
-            return reason[:1].upper() + reason[1:]
-        return f"{run.version} is trained, but could not be scored: {reason}"
-
-    def _launch(self, number: int, program: str) -> None:
-        folder = self._home.run_dir(number)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        # One core stays with the chat.
-        environment = child_environment() | {"OMP_NUM_THREADS": str(max(1, cores - 1))}
-        with (folder / "log.txt").open("ab") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-m", program, str(folder)],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        _children[child.pid] = child
-        # Before it can say so itself, and whatever becomes of us meanwhile.
-        write_json(folder / PROCESS, {"pid": child.pid, "started": process_start(child.pid), "at": time.time()})
-        os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
 
     def _refuse_second(self) -> None:
         active = self._runs.active()
@@ -322,9 +205,29 @@ class Training:
         return found
 
 
-def _opponents(served: str) -> list[str]:
-    """Whom a candidate is compared with: the base, and what it would replace."""
-    return list(dict.fromkeys((BASE_VERSION, served)))
+def _launch(folder: Path, program: str) -> None:
+    """Start a program over a run directory, in a session of its own so that it outlives this process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # One core stays with the chat.
+    environment = child_environment() | {"OMP_NUM_THREADS": str(max(1, cores - 1))}
+    with (folder / "log.txt").open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", program, str(folder)],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    # Before it can say so itself, and whatever becomes of us meanwhile.
+    write_json(folder / PROCESS, {"pid": child.pid, "started": process_start(child.pid), "at": time.time()})
+    os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
+
+
+def _launch_predict(folder: Path) -> None:
+    _launch(folder, PREDICT)
 
 
 def _collect_children() -> None:

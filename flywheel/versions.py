@@ -61,13 +61,19 @@ class Versions:
     def listing(self, who: Principal) -> list[VersionView]:
         """Every version with its scores and its verdict, newest first."""
         require(who, Role.OWNER)
-        scores = self._standing.scores()
-        return [self._view(version, scores) for version in self._versions.list()]
+        scores, history = self._standing.scores(), self._versions.history()
+        return [self._view(version, scores, history) for version in self._versions.list()]
+
+    def newest(self, who: Principal) -> VersionView | None:
+        """The version made last; None before the first."""
+        require(who, Role.OWNER)
+        made = self._versions.list()
+        return self._view(made[0], self._standing.scores(), self._versions.history()) if made else None
 
     def show(self, who: Principal, name: str) -> VersionView:
         """One version. Raises NotFound."""
         require(who, Role.OWNER)
-        return self._view(self._version(name), self._standing.scores())
+        return self._view(self._version(name), self._standing.scores(), self._versions.history())
 
     def history(self, who: Principal) -> list[Promotion]:
         """Every decision on what serves, newest first."""
@@ -86,7 +92,7 @@ class Versions:
         """
         require(who, Role.OWNER)
         scores = self._standing.scores()
-        view = self._view(self._version(name), scores)
+        view = self._view(self._version(name), scores, self._versions.history())
         return answers.page(scores, self._home, view, suite, limit=limit, offset=offset)
 
     def promote(self, who: Principal, name: str, override: str | None = None) -> Promotion:
@@ -107,7 +113,9 @@ class Versions:
                 raise Refused(f"The gate says `{verdict.state}` to {name}. " + " ".join(verdict.blocking))
             reason = None if override is None or verdict.state == "passed" else override.strip()
             kept = {**asdict(verdict), "against": current, "policy": asdict(self._standing.policy)}
-            return self._serve(who, name, "promote", reason, kept)
+            promotion = self._versions.promote(name, kind="promote", override=reason, verdict=kept, by=who.id)
+        self.on_served(name)
+        return promotion
 
     def rollback(self, who: Principal, name: str | None = None) -> Promotion:
         """Serve the version before this one again, or a named one that served once.
@@ -127,18 +135,13 @@ class Versions:
                 if target not in {decision.version for decision in history}:
                     raise Refused(f"{target} was never served, so there is no way back to it. Promote it instead.")
                 self._refuse_damaged(version)
-            return self._serve(who, target, "rollback", None, {})
-
-    def _serve(
-        self, who: Principal, name: str, kind: str, override: str | None, verdict: dict[str, object]
-    ) -> Promotion:
-        promotion = self._versions.promote(name, kind=kind, override=override, verdict=verdict, by=who.id)
-        self.on_served(name)
+            promotion = self._versions.promote(target, kind="rollback", override=None, verdict={}, by=who.id)
+        # Outside of the lock: the engine may take its time to load.
+        self.on_served(target)
         return promotion
 
-    def _view(self, version: Version, scores: Scores) -> VersionView:
-        promotions = (p for p in self._versions.history() if p.version == version.id and p.kind == "promote")
-        promotion = next(promotions, None)
+    def _view(self, version: Version, scores: Scores, history: Sequence[Promotion]) -> VersionView:
+        promotion = next((p for p in history if p.version == version.id and p.kind == "promote"), None)
         # Of one that has served, its worth is what it had over the one it replaced.
         against = promotion.previous if promotion else self.served()
         return self._standing.view(version, against, promotion, scores)

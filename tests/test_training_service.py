@@ -95,7 +95,7 @@ def test_a_changed_dataset_is_refused(station: Station) -> None:
     station.freeze()
     file = station.home.dataset_dir("d1") / "train.jsonl"
     file.write_text(file.read_text().replace("select count", "select name"))
-    with pytest.raises(Damaged, match="train.jsonl is damaged"):
+    with pytest.raises(Damaged, match=r"train\.jsonl is damaged"):
         station.training.start(OWNER)
     assert station.runs.active() is None
 
@@ -202,8 +202,8 @@ def test_a_run_is_cancelled(station: Station) -> None:
 
 
 def test_a_program_that_hangs_is_killed(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flywheel.training.TERM_AFTER_S", 0.0)
-    monkeypatch.setattr("flywheel.training.KILL_AFTER_S", 0.3)
+    monkeypatch.setattr("flywheel.following.TERM_AFTER_S", 0.0)
+    monkeypatch.setattr("flywheel.following.KILL_AFTER_S", 0.3)
     station.freeze()
     run = station.training.start(OWNER, overrides={"max_steps": 100_000})
     pid = process_of(station.home.run_dir(run.number))

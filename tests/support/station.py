@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flywheel.base_model import base_model
+from flywheel.base_model import BaseModel, base_model
 from flywheel.roles import Principal, Role
 from flywheel.scoring import Scoring
 from flywheel.settings import Settings, read
@@ -36,6 +36,7 @@ class Station:
 
     settings: Settings
     home: Home
+    base: BaseModel
     database: Database
     datasets: DatasetStore
     runs: RunStore
@@ -100,7 +101,7 @@ def open_station(settings: Settings) -> Station:
     scoring = Scoring(store, home, base, ChatTask(""), settings)
     training = Training(database, runs, store, datasets, home, base, scoring)
     versions = Versions(store, home, Standing(store, runs, home, base))
-    return Station(settings, home, database, datasets, runs, store, training, versions)
+    return Station(settings, home, base, database, datasets, runs, store, training, versions)
 
 
 def settings_for(home: Path, base: Path) -> Settings:
