@@ -1,0 +1,69 @@
+"""Small pieces of markup that several pages share: tables, notes, diffs. Pure text in, escaped HTML out."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+Cell = Any
+KINDS = {"same": "span", "removed": "del", "added": "ins"}
+
+
+def note(text: str, kind: str = "info") -> str:
+    """A boxed sentence; `kind` is info, good, warn or bad. Empty text gives no box."""
+    return f'<div class="fw-note fw-{kind}" role="status">{escape(text)}</div>' if text else ""
+
+
+def notes(lines: Iterable[str], kind: str = "info") -> str:
+    """A boxed list of sentences."""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<div class="fw-note fw-{kind}" role="status"><ul>{items}</ul></div>' if items else ""
+
+
+def cell(value: Cell) -> str:
+    """One value as text; NULL is shown as such, so that it is not taken for an empty text."""
+    return '<span class="fw-null">NULL</span>' if value is None else escape(str(value))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "", limit: int = 50) -> str:
+    """A table that scrolls sideways in its own box. At most `limit` rows; says how many there are in all."""
+    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in columns)
+    body = "".join("<tr>" + "".join(f"<td>{cell(v)}</td>" for v in row) + "</tr>" for row in rows[:limit])
+    more = f"<p>The first {limit} of {len(rows)} rows.</p>" if len(rows) > limit else ""
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return (
+        f'<div class="fw-table" tabindex="0"><table>{title}<thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>{more}"
+    )
+
+
+def diff(parts: Sequence[tuple[str, str]]) -> str:
+    """A word diff: what is removed and what is added are marked by element, not by colour alone."""
+    inner = "".join(f"<{KINDS[op]}>{escape(text)}</{KINDS[op]}>" for op, text in parts)
+    return f'<div class="fw-diff">{inner}</div>'
+
+
+def code(text: str) -> str:
+    """Text as it is, in a block that keeps its lines."""
+    return f'<pre class="fw-code">{escape(text)}</pre>'
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> str:
+    """Name and value pairs as a definition list."""
+    inner = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>" for name, value in pairs)
+    return f'<dl class="fw-facts">{inner}</dl>'
+
+
+def empty(text: str, link: tuple[str, str] | None = None) -> str:
+    """An empty state: one sentence and, where there is one, the next step as a link."""
+    step = f' <a href="{escape(link[1])}">{escape(link[0])}</a>' if link else ""
+    return f'<div class="fw-empty">{escape(text)}{step}</div>'
+
+
+def progress_bar(fraction: float, words: str) -> str:
+    """A bar from 0 to 1 with its words."""
+    percent = round(100 * min(1.0, max(0.0, fraction)))
+    return (
+        f'<div class="fw-progress" role="progressbar" aria-valuenow="{percent}" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-label="{escape(words)}"><i style="width:{percent}%"></i></div>'
+        f'<p class="fw-progress-words">{escape(words)}</p>'
+    )

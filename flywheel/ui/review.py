@@ -1,0 +1,224 @@
+"""The page `/review`: the inbox on the left, one item on the right, a key for every decision.
+
+Formats and calls one service method a handler; rights, leases and validity are the services' matter.
+"""
+
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from flywheel.curation import Item
+from flywheel.errors import InvalidInput
+from flywheel.roles import Role
+from flywheel.services import Services
+from flywheel.ui import markup
+from flywheel.ui.shell import caller, strip
+from flywheel.ui.wiring import on_load, tick, wire
+from storage.examples import Example
+
+PAGE = 50
+State = tuple[str, str] | None
+"""The item on the page and the event it was read at: a decision on anything newer is refused by the service."""
+
+KEYS_HELP = (
+    "Keys: j / k next and previous · a approve · e edit · r reject (type the reason, Enter) · "
+    "s skip · u undo the last decision"
+)
+# Clicks what a mouse would click; never while a person types, never with Ctrl, Alt or Meta held.
+KEYS_SCRIPT = """<script>
+document.addEventListener('keydown', (event) => {
+  if (!location.pathname.endsWith('/review') || event.ctrlKey || event.altKey || event.metaKey) return;
+  const at = event.target;
+  if (at.closest('textarea, select, [contenteditable=true]') || (at.tagName === 'INPUT' && at.type !== 'radio')) {
+    if (event.key === 'Escape') at.blur();
+    return;
+  }
+  const click = (id) => { const it = document.getElementById(id); if (it && !it.disabled) it.click(); };
+  const focus = (id) => { const it = document.querySelector('#' + id + ' textarea'); if (it) it.focus(); };
+  const step = (by) => {
+    const all = [...document.querySelectorAll('#queue input[type=radio]')];
+    const next = all[all.findIndex((radio) => radio.checked) + by];
+    if (next) next.click();
+  };
+  const action = {
+    a: () => click('approve'), s: () => click('skip'), u: () => click('undo'),
+    e: () => focus('completion'), r: () => focus('reason'), j: () => step(1), k: () => step(-1),
+  }[event.key];
+  if (action) { event.preventDefault(); action(); }
+});
+</script>"""
+
+
+class ReviewPage:
+    """Queue, item and decisions."""
+
+    title, path, role = "Review", "/review", Role.REVIEWER
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def build(self) -> None:
+        """Lay out the page and wire it."""
+        strip(self._services)
+        curation = self._services.curation
+        current, last = gr.State(None), gr.State(None)
+        with gr.Row(elem_classes="fw-split"):
+            with gr.Column(scale=2, min_width=280):
+                queue = gr.Radio(label="Waiting for a decision", choices=[], elem_id="queue")
+                hint = gr.HTML()
+                with gr.Accordion("Bundled example corrections", open=False, visible=bool(curation.terms())):
+                    term = gr.Dropdown(label="Word to teach", choices=curation.terms(), elem_id="term")
+                    load = gr.Button("Load example corrections", elem_id="load-corrections")
+            with gr.Column(scale=5, min_width=320, visible="hidden") as body:
+                view = gr.HTML(elem_id="item")
+                completion = gr.Textbox(label="Corrected answer", lines=3, max_lines=14, elem_id="completion")
+                result = gr.HTML(elem_id="result")
+                with gr.Row():
+                    approve = gr.Button("Approve", variant="primary", elem_id="approve")
+                    check = gr.Button("Try it", elem_id="check")
+                    skip = gr.Button("Skip", elem_id="skip")
+                    undo = gr.Button("Undo", elem_id="undo")
+                with gr.Row(elem_classes="fw-bottom"):
+                    reason = gr.Textbox(label="Reason for rejecting", placeholder="Enter rejects", elem_id="reason")
+                    reject = gr.Button("Reject", variant="stop", elem_id="reject")
+                gr.Markdown(KEYS_HELP, elem_classes="fw-keys")
+        item = {"current": current, "completion": completion}
+        fresh = [queue, hint]
+        on_load(self.refresh, {}, fresh, "review_open")
+        wire(load.click, self.load, {"term": term}, fresh, "review_load")
+        tick(queue.change, self.open, {"example_id": queue}, [view, completion, result, current, body], "review_item")
+        wire(check.click, self.check, item, [result], "review_try")
+        wire(approve.click, self.approve, item, [*fresh, last], "review_approve")
+        wire(skip.click, self.skip, {"current": current}, [*fresh, last], "review_skip")
+        wire(undo.click, self.undo, {"last": last}, [*fresh, last], "review_undo")
+        rejected = {"current": current, "reason": reason}
+        wire(reject.click, self.reject, rejected, [*fresh, last, reason], "review_reject")
+        wire(reason.submit, self.reject, rejected, [*fresh, last, reason], "review_reject_key")
+
+    def refresh(self, request: gr.Request) -> tuple[Any, str]:
+        """The queue as it is now, its first item chosen."""
+        who = caller(request)
+        examples = self._services.curation.inbox(who, limit=PAGE)
+        counts = self._services.curation.counts(who)
+        choices = [(label(example), example.id) for example in examples]
+        return gr.Radio(choices=choices, value=choices[0][1] if choices else None), hint_of(len(choices), counts)
+
+    def load(self, term: str | None, request: gr.Request) -> tuple[Any, str]:
+        """Put the bundled example corrections of a word into the inbox."""
+        added = self._services.curation.load_example_corrections(caller(request), term or "")
+        gr.Info(
+            f"{added} example corrections of `{term}` wait for your decision." if added else "They are here already."
+        )
+        return self.refresh(request)
+
+    def open(self, example_id: str | None, request: gr.Request) -> tuple[str, str, str, State, Any]:
+        """One item: conversation, diff, proposal and what the proposal returns."""
+        if not example_id:
+            return "", "", "", None, gr.Column(visible="hidden")
+        item = self._services.curation.item(caller(request), example_id)
+        current = (example_id, item.example.event_id)
+        return item_view(item), item.example.completion, result_view(item), current, gr.Column(visible=True)
+
+    def check(self, current: State, completion: str, request: gr.Request) -> str:
+        """What the edited answer would return, nothing decided."""
+        return result_view(self._services.curation.item(caller(request), known(current), completion=completion))
+
+    def approve(self, current: State, completion: str, request: gr.Request) -> tuple[Any, ...]:
+        """Approve what stands in the box."""
+        example_id, event = seen(current)
+        done = self._services.curation.approve(caller(request), example_id, completion=completion, expected_event=event)
+        return *self.refresh(request), done.id
+
+    def skip(self, current: State, request: gr.Request) -> tuple[Any, ...]:
+        """Leave it undecided; it does not come back by itself."""
+        example_id, event = seen(current)
+        done = self._services.curation.skip(caller(request), example_id, expected_event=event)
+        return *self.refresh(request), done.id
+
+    def reject(self, current: State, reason: str, request: gr.Request) -> tuple[Any, ...]:
+        """Reject with the reason typed."""
+        example_id, event = seen(current)
+        done = self._services.curation.reject(caller(request), example_id, reason, expected_event=event)
+        return *self.refresh(request), done.id, ""
+
+    def undo(self, last: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Take the last decision of this page back."""
+        if not last:
+            raise InvalidInput("Nothing was decided on this page yet, so there is nothing to undo.")
+        self._services.curation.reopen(caller(request), last)
+        return *self.refresh(request), None
+
+
+def seen(current: State) -> tuple[str, str]:
+    """The item and event on the page. Raises InvalidInput when none is open."""
+    if not current:
+        raise InvalidInput("No item is open. Choose one from the list on the left.")
+    return current[0], current[1]
+
+
+def known(current: State) -> str:
+    """The id of the item on the page."""
+    return seen(current)[0]
+
+
+def label(example: Example) -> str:
+    """One line of the queue: the question, shortened, and where the proposal comes from."""
+    question = next((m["content"] for m in reversed(example.prompt) if m["role"] == "user"), "")
+    short = " ".join(question.split())
+    short = short if len(short) <= 70 else short[:69] + "…"
+    return f"{short} · {example.provenance}"
+
+
+def hint_of(waiting: int, counts: dict[str, int]) -> str:
+    """What the reviewer sees under the queue: how much there is, or what to do when there is nothing."""
+    done = ", ".join(f"{counts.get(state, 0)} {state}" for state in ("approved", "rejected", "skipped"))
+    if waiting:
+        more = f" (the first {waiting} are shown)" if counts.get("pending", 0) > waiting else ""
+        return markup.note(f"{counts.get('pending', waiting)} waiting{more}; {done}.")
+    return markup.empty(
+        f"Nothing waits for a decision; {done}. Corrections from the chat arrive here, and on the starter you can load "
+        "the bundled examples below.",
+        ("Go on to Data and freeze", "/data") if counts.get("approved") else ("Open the chat", "/"),
+    )
+
+
+def item_view(item: Item) -> str:
+    """The conversation, what the model said, and the proposal as a diff."""
+    example = item.example
+    talk = [f"<p><b>{escape(turn.role)}</b> {escape(turn.content)}</p>" for turn in item.thread[-8:]]
+    if not talk:
+        talk = [f"<p><b>{escape(m['role'])}</b> {escape(m['content'])}</p>" for m in example.prompt]
+    told = [
+        ("from", example.provenance),
+        ("by", pseudonym(example.created_by)),
+        ("when", f"{example.created:%d %b %H:%M}"),
+    ]
+    if example.version:
+        told.append(("answered by", example.version))
+    if example.reasons:
+        told.append(("reasons", ", ".join(example.reasons)))
+    parts = [markup.facts(told), f'<div class="fw-talk">{"".join(talk)}</div>']
+    if example.comment:
+        parts.append(markup.note(f"Comment: {example.comment}"))
+    if example.answer is not None:
+        parts.append("<h4>What changes</h4>" + markup.diff(item.diff))
+    return "".join(parts)
+
+
+def result_view(item: Item) -> str:
+    """What the proposal returns when it is run, or why it cannot be approved."""
+    parts = [markup.note(item.problem, "bad")] if item.problem else []
+    outcome = item.outcome
+    if outcome is not None and outcome.columns:
+        cut = " (cut)" if outcome.truncated else ""
+        parts.append(markup.table(outcome.columns, outcome.rows, f"Result: {len(outcome.rows)} rows{cut}", limit=20))
+    elif outcome is not None and not item.problem and outcome.sentence:
+        parts.append(markup.note(outcome.sentence))
+    return "".join(parts)
+
+
+def pseudonym(person: str) -> str:
+    """A person as reviewers see them: the kind and a few characters, never a whole cookie id."""
+    kind, _, rest = person.partition(":")
+    return f"{kind} {rest[:6]}" if kind == "guest" else person

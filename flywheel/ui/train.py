@@ -1,0 +1,186 @@
+"""The page `/train`: start a run, watch it, stop it. What it shows is read from the store and the run's files, so a
+reload, a second viewer and a restart of the app show the same.
+"""
+
+from typing import Any
+
+import gradio as gr
+
+from flywheel.errors import InvalidInput
+from flywheel.roles import Role
+from flywheel.runview import RunView
+from flywheel.services import Services
+from flywheel.ui import markup
+from flywheel.ui.charts import Line, loss_chart
+from flywheel.ui.shell import caller, strip
+from flywheel.ui.wiring import on_load, tick, wire
+from storage.runs import Run
+
+PRESETS = ("quick", "standard", "careful")
+OPEN = ("queued", "running", "evaluating")
+RESUMABLE = ("failed", "cancelled", "interrupted")
+KINDS = {"finished": "good", "failed": "bad", "cancelled": "warn", "interrupted": "warn"}
+
+
+class TrainPage:
+    """Runs."""
+
+    title, path, role = "Train", "/train", Role.OWNER
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def build(self) -> None:
+        """Lay out the page and wire it."""
+        strip(self._services)
+        with gr.Row():
+            dataset = gr.Dropdown(label="Dataset", choices=[], elem_id="train-dataset")
+            preset = gr.Radio(label="Preset", choices=list(PRESETS), value="standard", elem_id="preset")
+        with gr.Accordion("Settings of this run", open=False):
+            overrides = gr.Textbox(
+                label="Overrides",
+                placeholder="one a line, for example: learning_rate=0.001",
+                lines=3,
+                elem_id="overrides",
+            )
+        with gr.Row():
+            start = gr.Button("Start training", variant="primary", elem_id="start")
+            cancel = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
+            resume = gr.Button("Resume", interactive=False, elem_id="resume")
+        run = gr.Dropdown(label="Run", choices=[], elem_id="run")
+        status = gr.HTML(elem_id="run-status")
+        chart = gr.HTML(elem_id="run-chart")
+        with gr.Accordion("Log", open=False):
+            log = gr.Textbox(label="End of the log", lines=14, max_lines=14, interactive=False, elem_id="run-log")
+        runs = gr.HTML(elem_id="runs")
+        timer, slow_timer = gr.Timer(1.0), gr.Timer(4.0)
+        which, view = {"run": run}, [status, chart, log, cancel, resume]
+        on_load(self.refresh, {}, [dataset, run, runs], "train_open")
+        made = [run, runs]
+        wire(
+            start.click, self.start, {"dataset": dataset, "preset": preset, "overrides": overrides}, made, "train_start"
+        )
+        wire(cancel.click, self.cancel, which, made, "train_cancel")
+        wire(resume.click, self.resume, which, made, "train_resume")
+        tick(run.change, self.watch, which, view, "train_watch")
+        tick(timer.tick, self.watch, which, view, "train_tick")
+        tick(slow_timer.tick, self.table, {}, [runs], "train_table")
+
+    def refresh(self, request: gr.Request) -> tuple[Any, Any, str]:
+        """Datasets and runs to choose from; the newest of each is chosen."""
+        who = caller(request)
+        datasets = [version.id for version in self._services.datasets.listing(who)]
+        choice = gr.Dropdown(choices=datasets, value=datasets[0] if datasets else None)
+        return choice, *self._runs(request)
+
+    def start(self, dataset: str | None, preset: str, overrides: str, request: gr.Request) -> tuple[Any, str]:
+        """Start a run."""
+        self._services.training.start(
+            caller(request), dataset=dataset, preset=preset, overrides=parse_overrides(overrides)
+        )
+        return self._runs(request)
+
+    def cancel(self, run: int | None, request: gr.Request) -> tuple[Any, str]:
+        """Ask the chosen run to stop."""
+        self._services.training.cancel(caller(request), chosen(run))
+        return self._runs(request, run)
+
+    def resume(self, run: int | None, request: gr.Request) -> tuple[Any, str]:
+        """Go on with the chosen run."""
+        self._services.training.resume(caller(request), chosen(run))
+        return self._runs(request, run)
+
+    def watch(self, run: int | None, request: gr.Request) -> tuple[str, str, str, Any, Any]:
+        """The chosen run as it stands now."""
+        if run is None:
+            words = "No run yet. Freeze a dataset, then start one."
+            return markup.empty(words, ("Open Data", "/data")), "", "", *buttons(None)
+        view = self._services.training.view(caller(request), run)
+        return status_view(view), loss_view(view), view.log_tail, *buttons(view.run.state)
+
+    def table(self, request: gr.Request) -> str:
+        """All runs as they stand now."""
+        return runs_view(self._services.training.listing(caller(request)))
+
+    def _runs(self, request: gr.Request, keep: int | None = None) -> tuple[Any, str]:
+        listing = self._services.training.listing(caller(request))
+        choices = [(f"run {r.number} · {r.dataset} · {r.preset}", r.number) for r in listing]
+        newest = listing[0].number if listing else None
+        return gr.Dropdown(choices=choices, value=keep if keep is not None else newest), runs_view(listing)
+
+
+def buttons(state: str | None) -> tuple[Any, Any]:
+    """Cancel and Resume, alive only where they would do something."""
+    return gr.Button(interactive=state in OPEN), gr.Button(interactive=state in RESUMABLE)
+
+
+def chosen(run: int | None) -> int:
+    """The number of the chosen run. Raises InvalidInput when there is none."""
+    if run is None:
+        raise InvalidInput("No run is chosen. Start one first.")
+    return int(run)
+
+
+def parse_overrides(text: str) -> dict[str, str]:
+    """`key=value` lines. Raises InvalidInput naming a line without `=`."""
+    pairs: dict[str, str] = {}
+    for line in filter(None, (line.strip() for line in (text or "").splitlines())):
+        key, equals, value = line.partition("=")
+        if not equals:
+            raise InvalidInput(f"`{line}` has no `=`. Write one setting a line, such as learning_rate=0.001.")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def status_view(view: RunView) -> str:
+    """How far the run is, or how it ended and what to do next."""
+    run = view.run
+    if run.state in OPEN:
+        left = f", about {minutes(view.eta_s)} left" if view.eta_s is not None else ""
+        return markup.progress_bar(view.progress, f"Run {run.number}: {view.phase}{left}")
+    words = {
+        "finished": f"Run {run.number} is finished and made {run.version}. Look at its scores on Versions.",
+        "cancelled": f"Run {run.number} was cancelled. Resume goes on from its last checkpoint.",
+        "interrupted": f"Run {run.number} was interrupted. Resume goes on from its last checkpoint.",
+    }.get(run.state, f"Run {run.number} failed.")
+    reason = f" {run.reason}" if run.reason and run.state != "finished" else ""
+    link = ' <a href="/versions">Open Versions</a>' if run.state == "finished" else ""
+    return markup.note(words + reason, KINDS.get(run.state, "info")) + link
+
+
+def minutes(seconds: float) -> str:
+    """Seconds as people say them."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def loss_view(view: RunView) -> str:
+    """Train and validation loss by step, and the last figures in words."""
+    train = [(m["step"], m["loss"]) for m in view.metrics if m.get("loss") is not None]
+    validation = [(m["step"], m["eval_loss"]) for m in view.metrics if m.get("eval_loss") is not None]
+    chart = loss_chart([Line("train loss", train), Line("validation loss", validation)])
+    if not chart:
+        return ""
+    last = view.metrics[-1]
+    told: list[tuple[str, object]] = [
+        ("step", last["step"]),
+        ("train loss", f"{train[-1][1]:.4f}" if train else "none"),
+    ]
+    if validation:
+        told.append(("validation loss", f"{validation[-1][1]:.4f}"))
+    if last.get("tokens_per_second"):
+        told.append(("tokens a second", f"{last['tokens_per_second']:,.0f}"))
+    if last.get("tokens"):
+        told.append(("tokens", f"{last['tokens']:,.0f}"))
+    return chart + markup.facts(told)
+
+
+def runs_view(listing: list[Run]) -> str:
+    """All runs, newest first."""
+    if not listing:
+        return ""
+    columns = ["run", "dataset", "method", "preset", "state", "made", "started", "reason"]
+    rows = [
+        [r.number, r.dataset, r.method, r.preset, r.state, r.version, f"{r.created:%Y-%m-%d %H:%M}", r.reason]
+        for r in listing
+    ]
+    return markup.table(columns, rows, "Runs")

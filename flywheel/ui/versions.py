@@ -1,0 +1,187 @@
+"""The page `/versions`: scores with intervals, the gate's verdict, answers side by side, promote and roll back."""
+
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from flywheel.answers import AnswerPage
+from flywheel.errors import InvalidInput, NotFound
+from flywheel.roles import Role
+from flywheel.services import Services
+from flywheel.standing import Measure, SuiteView, VersionView
+from flywheel.ui import markup
+from flywheel.ui.charts import Interval, score_chart
+from flywheel.ui.shell import caller, strip
+from flywheel.ui.wiring import on_load, tick, wire
+
+SUITES = ("corrected", "general")
+TITLES = {"corrected": "Corrected: the dataset's test rows", "general": "General: what it could do before"}
+VERDICT_KINDS = {"passed": "good", "refused": "bad", "undecided": "warn"}
+PAGE = 20
+
+
+class VersionsPage:
+    """Candidates are compared here, and one is served."""
+
+    title, path, role = "Versions", "/versions", Role.OWNER
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def build(self) -> None:
+        """Lay out the page and wire it."""
+        strip(self._services)
+        serving = gr.HTML(elem_id="serving")
+        table = gr.HTML(elem_id="versions")
+        with gr.Column(visible="hidden") as body:
+            version = gr.Dropdown(label="Version", choices=[], elem_id="version")
+            with gr.Row(elem_classes="fw-split"):
+                with gr.Column(scale=3, min_width=320):
+                    charts = gr.HTML(elem_id="charts")
+                with gr.Column(scale=2, min_width=280):
+                    verdict = gr.HTML(elem_id="verdict")
+                    with gr.Row():
+                        promote = gr.Button("Promote", variant="primary", interactive=False, elem_id="promote")
+                        rollback = gr.Button("Roll back", elem_id="rollback")
+                    with gr.Accordion("Override the gate", open=False):
+                        reason = gr.Textbox(
+                            label="Reason", placeholder="why this version may serve", elem_id="override"
+                        )
+                        override = gr.Button("Promote with this reason", variant="stop", elem_id="promote-override")
+            with gr.Row():
+                suite = gr.Radio(label="Answers side by side", choices=list(SUITES), value="corrected", elem_id="suite")
+                page = gr.Number(label="Page", value=1, minimum=1, precision=0, elem_id="answers-page")
+            answers = gr.HTML(elem_id="answers")
+        which, fresh = {"version": version}, [serving, table, version, body]
+        on_load(self.refresh, {}, fresh, "versions_open")
+        tick(version.change, self.show, which, [charts, verdict, promote], "versions_show")
+        side = {"version": version, "suite": suite, "page": page}
+        tick(version.change, self.answers, side, [answers], "versions_answers")
+        wire(suite.change, self.answers, side, [answers], "versions_suite")
+        wire(page.change, self.answers, side, [answers], "versions_page")
+        shown = [*fresh, verdict]
+        wire(promote.click, self.promote, which, shown, "versions_promote")
+        wire(override.click, self.override, {**which, "reason": reason}, shown, "versions_override")
+        wire(rollback.click, self.rollback, {}, fresh, "versions_rollback")
+
+    def refresh(self, request: gr.Request) -> tuple[str, str, Any, Any]:
+        """What serves, all versions, and the choice of one."""
+        return self._listing(request, None)
+
+    def show(self, version: str | None, request: gr.Request) -> tuple[str, str, Any]:
+        """Scores and verdict of one version; Promote is alive only when the gate passed it."""
+        if not version:
+            return "", "", gr.Button(interactive=False)
+        view = self._services.versions.show(caller(request), version)
+        alive = view.verdict.state == "passed" and view.version.state != "served"
+        return charts_view(view), verdict_view(view), gr.Button(interactive=alive)
+
+    def answers(self, version: str | None, suite: str, page: float, request: gr.Request) -> str:
+        """What base, current and candidate answered, changed rows first."""
+        if not version:
+            return ""
+        at = max(1, int(page or 1))
+        try:
+            found = self._services.versions.answers(caller(request), version, suite, limit=PAGE, offset=(at - 1) * PAGE)
+        except NotFound as error:
+            return markup.empty(str(error))
+        return answers_view(found, at)
+
+    def promote(self, version: str | None, request: gr.Request) -> tuple[str, str, Any, Any, str]:
+        """Serve the chosen version."""
+        promotion = self._services.versions.promote(caller(request), chosen(version))
+        words = f"{promotion.version} serves now. Conversations go on; the next answer carries its badge."
+        return *self._listing(request, version), markup.note(words, "good")
+
+    def override(self, version: str | None, reason: str, request: gr.Request) -> tuple[str, str, Any, Any, str]:
+        """Serve the chosen version for a written reason."""
+        promotion = self._services.versions.promote(caller(request), chosen(version), override=reason)
+        words = f"{promotion.version} serves now, for the reason you gave. It is kept with the decision."
+        return *self._listing(request, version), markup.note(words, "warn")
+
+    def rollback(self, request: gr.Request) -> tuple[str, str, Any, Any]:
+        """Serve what was served before."""
+        promotion = self._services.versions.rollback(caller(request))
+        gr.Info(f"{promotion.version} serves again.")
+        return self._listing(request, None)
+
+    def _listing(self, request: gr.Request, keep: str | None) -> tuple[str, str, Any, Any]:
+        views = self._services.versions.listing(caller(request))
+        names = [view.version.id for view in views]
+        chosen_now = keep if keep in names else (names[0] if names else None)
+        served = self._services.versions.served()
+        choice = gr.Dropdown(choices=names, value=chosen_now)
+        return serving_view(served), versions_view(views), choice, gr.Column(visible=True if names else "hidden")
+
+
+def chosen(version: str | None) -> str:
+    """The chosen version. Raises InvalidInput when there is none."""
+    if not version:
+        raise InvalidInput("No version is chosen. Train one first, then choose it here.")
+    return version
+
+
+def serving_view(served: str) -> str:
+    """The one that answers now."""
+    told = "the base itself" if served == "v0" else "with its adapter"
+    return f'<p class="fw-serving">Serving now: <span class="fw-badge">{escape(served)}</span> {told}</p>'
+
+
+def versions_view(views: list[VersionView]) -> str:
+    """All versions with their scores, newest first."""
+    if not views:
+        return markup.empty("No version yet: every finished run makes one.", ("Open Train", "/train"))
+    rows = []
+    for view in views:
+        scores = {suite.suite: percent(suite.candidate) for suite in view.scores}
+        told = [scores.get(name, "not scored") for name in SUITES]
+        version = view.version
+        gate = "overridden" if view.promotion and view.promotion.override else view.verdict.state
+        rows.append([version.id, version.state, version.dataset, version.run, *told, gate, version.base_form])
+    return markup.table(["version", "state", "dataset", "run", *SUITES, "gate", "base form"], rows)
+
+
+def percent(measure: Measure) -> str:
+    """A share with its interval."""
+    return f"{measure.value:.1%} ({measure.lo:.0%} to {measure.hi:.0%})"
+
+
+def charts_view(view: VersionView) -> str:
+    """A chart a suite: base, current and candidate with their intervals."""
+    if not view.scores:
+        return markup.empty(f"{view.version.id} has not been scored yet.")
+    return "".join(score_chart(TITLES.get(suite.suite, suite.suite), bars(suite, view)) for suite in view.scores)
+
+
+def bars(suite: SuiteView, view: VersionView) -> list[Interval]:
+    """The bars of one suite, each version once."""
+    found: list[tuple[str, Measure | None]] = [("base", suite.base)]
+    if view.against != "v0":
+        found.append(("current", suite.current))
+    found.append(("candidate", suite.candidate))
+    return [Interval(f"{role} {m.version}", m.value, m.lo, m.hi, m.n) for role, m in found if m is not None]
+
+
+def verdict_view(view: VersionView) -> str:
+    """The gate's word and each reason."""
+    verdict = view.verdict
+    head = f"The gate: {verdict.state}, compared with {view.against}."
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in verdict.reasons)
+    kept = ""
+    if view.promotion and view.promotion.override:
+        kept = markup.note(f"Promoted by {view.promotion.by} although not passed: {view.promotion.override}", "warn")
+    return markup.note(head, VERDICT_KINDS[verdict.state]) + f'<ul class="fw-reasons">{reasons}</ul>{kept}'
+
+
+def answers_view(found: AnswerPage, page: int) -> str:
+    """One page of answers side by side; right and wrong are said in words, not by colour alone."""
+    if not found.rows:
+        return markup.empty(f"No rows of `{found.suite}` on page {page}.")
+    names = [answer.version for answer in found.rows[0].answers]
+    rows = []
+    for row in found.rows:
+        told = [f"{'✓ right' if answer.correct else '✗ wrong'}: {answer.text}" for answer in row.answers]
+        rows.append([row.question, row.reference, *told])
+    caption = f"{found.suite}: {found.changed} of {found.total} rows changed; those come first. Page {page}."
+    return markup.table(["question", "reference", *names], rows, caption)
