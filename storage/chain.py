@@ -4,7 +4,6 @@ The side file is a witness outside the database: number and hash of the newest l
 it may lag the ledger and never lead it; a database behind it has lost rows. Knows nothing of what the rows mean.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -64,13 +63,16 @@ class Tail:
 
     def read(self) -> Head | None:
         """What the file says; None where there is none. Raises ValueError where it cannot be read."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             content = json.loads(self.path.read_bytes())
             head = Head(int(content["seq"]), str(content["hash"]))
-            if head.seq < 0 or len(head.hash) != len(_GENESIS):
-                raise ValueError(f"`{self.path}` is damaged")
-            return head
-        return None
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"`{self.path}` is damaged") from error
+        if head.seq < 0 or len(head.hash) != len(_GENESIS):
+            raise ValueError(f"`{self.path}` is damaged")
+        return head
 
     def write(self, head: Head) -> None:
         """Replace the line in one system call. Not synced: after a power cut it may lag, which it is allowed to."""

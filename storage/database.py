@@ -82,6 +82,8 @@ class Database:
         """Several reads of one state: yields a function like `rows`."""
         with self._reading() as cursor:
             cursor.begin()
+            # The engine fixes the state at the first read, not at BEGIN.
+            fetch(cursor, "SELECT count(*) FROM migrations", [])
             try:
                 yield partial(fetch, cursor)
             finally:

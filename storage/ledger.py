@@ -33,10 +33,13 @@ class LedgerReport:
 def verify(db: Database) -> LedgerReport:
     """Walk the chain and hash every row again. Rows written meanwhile do not disturb it."""
     # Read before the snapshot: the side file may run ahead of the snapshot, never of the database.
-    witness = db.tail.read()
+    try:
+        witness = db.tail.read()
+    except ValueError as error:
+        return LedgerReport(False, 0, None, f"The side file cannot be read: {error}. Start Flywheel again to mend it.")
     with db.snapshot() as read:
         walk = _Walk(read)
-        problem = walk.run() or _strangers(read, walk.lines_of) or _against(read, witness, walk.head)
+        problem = walk.run() or _strangers(read, db.tables, walk.lines_of) or _against(read, witness, walk.head)
     if problem is None:
         return LedgerReport(True, walk.head.seq, None, f"All {walk.head.seq} records are as they were written.")
     seq, words = problem
@@ -94,10 +97,10 @@ class _Walk:
         return self._read(sql, [min(ids), max(ids), ids])
 
 
-def _strangers(read: Read, lines_of: Counter[str]) -> tuple[None, str] | None:
+def _strangers(read: Read, tables: Sequence[str], lines_of: Counter[str]) -> tuple[None, str] | None:
     """Rows that no line speaks of."""
-    for table, lines in sorted(lines_of.items()):
-        extra = read(f'SELECT count(*) AS n FROM "{table}"', [])[0]["n"] - lines
+    for table in tables:
+        extra = read(f'SELECT count(*) AS n FROM "{table}"', [])[0]["n"] - lines_of[table]
         if extra:
             return None, f"`{table}` holds {extra} rows that no record of the ledger speaks of."
     return None

@@ -13,8 +13,10 @@ import duckdb
 from storage import chain, ids, migrations
 from storage.chain import Head, Tail
 from storage.engine import Engine, told
+from storage.errors import DatabaseDamaged
+from storage.files import fsync_dir
 from storage.migrations import Columns
-from storage.salvage import spare_name, wal_of
+from storage.salvage import in_words, spare_name, wal_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Opening:
 
 def opened(path: Path, tail: Tail) -> Opening:
     """Open or create the database and say what was found. Raises StorageError, having changed nothing then."""
+    if not path.exists():
+        _create(path)
     spare = _spare_log(path)
     try:
         engine = Engine(path)
@@ -51,6 +55,29 @@ def opened(path: Path, tail: Tail) -> Opening:
         if spare is not None:
             spare.unlink(missing_ok=True)
         raise
+
+
+def _create(path: Path) -> None:
+    """A new, migrated database in one step: a start that is killed or out of space must not leave half a file."""
+    log = wal_of(path)
+    if log.exists():
+        raise DatabaseDamaged(
+            f"The log `{log}` is there without its database `{path.name}`. "
+            "Put the database back, or move the log away to start with an empty one."
+        )
+    part = path.with_name(f".{path.name}.part")
+    try:
+        for left in (part, wal_of(part)):
+            left.unlink(missing_ok=True)
+        engine = Engine(part)
+        try:
+            _migrate(engine)
+        finally:
+            engine.close()
+    except duckdb.Error as error:
+        raise in_words(path, error) from error
+    part.replace(path)
+    fsync_dir(path.parent)
 
 
 def _looked_through(engine: Engine, tail: Tail, spare: Path | None) -> Opening:
@@ -117,7 +144,7 @@ def _compare(head: Head, cursor: duckdb.DuckDBPyConnection, tail: Tail) -> tuple
     """How many acknowledged lines are missing, and what to tell about it; a side file that disagrees is put aside."""
     try:
         witness = tail.read()
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         kept = _put_aside(tail.path)
         return 0, [f"The ledger's side file cannot be read, so lost records would not show. It is now `{kept}`."]
     if witness is None:
