@@ -6,74 +6,27 @@ makes a completion valid, nor of who may decide.
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from storage.database import Database
 from storage.errors import Missing, Stale
+from storage.example_records import (
+    DECISIONS,
+    KIND_OF_NEW,
+    PROVENANCES,
+    STATE_OF,
+    Message,
+    from_row,
+    kinds_of,
+)
+from storage.example_records import Example as Example
+from storage.example_records import NewExample as NewExample
 from storage.ids import new_id
 from storage.records import inside, one_of, stamped
 from storage.rows import as_json
 from storage.transaction import Row, Transaction
-
-PROVENANCES = ("correction", "thumb", "edited", "imported", "synthetic")
-STATE_OF = {
-    "proposed": "pending",
-    "reopened": "pending",
-    "approved": "approved",
-    "rejected": "rejected",
-    "skipped": "skipped",
-    "quarantined": "quarantined",
-    "withdrawn": "withdrawn",
-}
-DECISIONS = ("approved", "rejected", "skipped", "reopened", "quarantined", "withdrawn")
-_KIND_OF_NEW = {"pending": "proposed", "approved": "approved", "quarantined": "quarantined"}
-
-Message = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Example:
-    id: str
-    provenance: str
-    turn_id: str | None
-    conversation_id: str | None
-    prompt: list[Message]
-    completion: str
-    answer: str | None
-    """What the model had said."""
-    version: str | None
-    split: str | None
-    """The side an import fixed; None leaves it to the freeze."""
-    source: str
-    reasons: list[str]
-    comment: str
-    created: datetime
-    created_by: str
-    state: str
-    reason: str | None
-    """Why it was decided so."""
-    decided_by: str | None
-    decided_at: datetime | None
-    event_id: str
-    """Give it back with a decision, to be told when another came first."""
-
-
-@dataclass(frozen=True)
-class NewExample:
-    """An example that does not come from a turn."""
-
-    prompt: Sequence[Message]
-    completion: str
-    provenance: str = "imported"
-    split: str | None = None
-    source: str = "import"
-    state: str = "pending"
-    answer: str | None = None
-    reasons: Sequence[str] = ()
-    comment: str = ""
 
 
 class ExampleStore:
@@ -107,7 +60,7 @@ class ExampleStore:
         def job(t: Transaction) -> Example:
             row = t.row(_CURRENT.format("x.turn_id = ?"), [turn_id])
             if row is not None:
-                return _proposed_again(t, _example(row), provenance, completion, list(reasons), comment)
+                return _proposed_again(t, from_row(row), provenance, completion, list(reasons), comment)
             origin = _origin(prompt, completion, None)
             origin |= {"turn_id": turn_id, "conversation_id": conversation_id, "answer": answer}
             origin |= {"version": version, "source": "chat"}
@@ -119,7 +72,7 @@ class ExampleStore:
         """Ids of those added, and how many were left out as exact duplicates (prompt, completion and split)."""
         for new in rows:
             one_of("provenance", new.provenance, PROVENANCES)
-            one_of("state", new.state, tuple(_KIND_OF_NEW))
+            one_of("state", new.state, tuple(KIND_OF_NEW))
 
         def job(t: Transaction) -> tuple[list[str], int]:
             origins = [_origin(new.prompt, new.completion, new.split) for new in rows]
@@ -136,7 +89,7 @@ class ExampleStore:
                     continue
                 known.add(origin["content_hash"])
                 origin |= {"answer": new.answer, "source": new.source}
-                kind = _KIND_OF_NEW[new.state]
+                kind = KIND_OF_NEW[new.state]
                 made = _begun(t, origin, kind, new.provenance, new.completion, list(new.reasons), new.comment)
                 added.append(made.id)
             return added, len(rows) - len(added)
@@ -165,9 +118,9 @@ class ExampleStore:
             row = t.row(_CURRENT.format("x.id = ?"), [example_id])
             if row is None:
                 raise Missing(f"There is no example `{example_id}`. Load the page again.")
-            now = _example(row)
+            now = from_row(row)
             if expected_event is not None and expected_event != now.event_id:
-                raise Stale(f"This example was {_done(now.state)} by someone else meanwhile. Load the page again.")
+                raise Stale(f"This example became {now.state} meanwhile. Load the page again.")
             text = now.completion if completion is None else completion
             if now.state == STATE_OF[kind] and text == now.completion and reason == now.reason:
                 return now
@@ -181,19 +134,20 @@ class ExampleStore:
 
     def get(self, id: str) -> Example | None:
         found = self._db.row(_CURRENT.format("x.id = ?"), [id])
-        return _example(found) if found else None
+        return from_row(found) if found else None
 
     def inbox(self, limit: int = 50, after: str | None = None) -> list[Example]:
         """Pending: corrections before mere thumbs, each newest first. `after` is the last id of the page before."""
         rows = self._db.rows(
-            _OF_KINDS
-            + """, placed AS (SELECT *, (provenance <> 'thumb')::INTEGER AS rank FROM current)
-            SELECT * FROM placed WHERE $2 IS NULL
-                OR (rank, id) < ((SELECT rank FROM placed WHERE id = $2), $2)
-            ORDER BY rank DESC, id DESC LIMIT $3""",
-            [_kinds("pending"), after, limit],
+            _PICKED.format(
+                """WHERE $2::VARCHAR IS NULL
+                    OR (first, example_id) < ((SELECT first FROM placed WHERE example_id = $2), $2)
+                ORDER BY first DESC, example_id DESC LIMIT $3""",
+                "first DESC, x.id DESC",
+            ),
+            [kinds_of("pending"), after, limit],
         )
-        return [_example(row) for row in rows]
+        return [from_row(row) for row in rows]
 
     def skipped(self, limit: int = 50) -> list[Example]:
         """Put off by a reviewer, newest first."""
@@ -201,15 +155,12 @@ class ExampleStore:
 
     def listing(self, state: str | None = None, limit: int = 50, offset: int = 0) -> list[Example]:
         """Newest first, of one state or of all."""
-        rows = self._db.rows(
-            _OF_KINDS + " SELECT * FROM current ORDER BY id DESC LIMIT $2 OFFSET $3", [_kinds(state), limit, offset]
-        )
-        return [_example(row) for row in rows]
+        picked = _PICKED.format("ORDER BY example_id DESC LIMIT $2 OFFSET $3", "x.id DESC")
+        return [from_row(row) for row in self._db.rows(picked, [kinds_of(state), limit, offset])]
 
     def approved(self) -> list[Example]:
         """All of them, oldest first."""
-        rows = self._db.rows(_OF_KINDS + " SELECT * FROM current ORDER BY id", [_kinds("approved")])
-        return [_example(row) for row in rows]
+        return [from_row(row) for row in self._db.rows(_PICKED.format("", "x.id"), [kinds_of("approved")])]
 
     def counts(self) -> dict[str, int]:
         """State → number, every state present."""
@@ -227,7 +178,7 @@ class ExampleStore:
         if not turn_ids:
             return {}
         rows = self._db.rows(_CURRENT.format("x.turn_id IN (SELECT unnest(?::VARCHAR[]))"), [list(turn_ids)])
-        return {row["turn_id"]: _example(row) for row in rows}
+        return {row["turn_id"]: from_row(row) for row in rows}
 
 
 _FIELDS = """x.*, e.kind, e.provenance, e.completion, e.reasons, e.comment, e.reason,
@@ -236,11 +187,13 @@ _FIELDS = """x.*, e.kind, e.provenance, e.completion, e.reasons, e.comment, e.re
 _CURRENT = f"""SELECT {_FIELDS} FROM examples x JOIN example_events e ON e.example_id = x.id
     WHERE {{}} QUALIFY row_number() OVER (PARTITION BY x.id ORDER BY e.id DESC) = 1"""
 
-# The texts are joined in only for the events that are the latest and of the kinds asked for.
-_OF_KINDS = f"""WITH latest AS (
-        SELECT example_id, arg_max(kind, id) AS kind, max(id) AS event_id FROM example_events GROUP BY example_id),
-    current AS (SELECT {_FIELDS} FROM latest l JOIN examples x ON x.id = l.example_id
-        JOIN example_events e ON e.id = l.event_id WHERE list_contains($1::VARCHAR[], l.kind))"""
+# Picked by the narrow columns first: the texts are read only for the examples that are shown.
+_PICKED = f"""WITH placed AS (
+        SELECT example_id, max(id) AS event_id, arg_max(provenance <> 'thumb', id) AS first
+        FROM example_events GROUP BY example_id HAVING list_contains($1::VARCHAR[], arg_max(kind, id))),
+    picked AS MATERIALIZED (SELECT * FROM placed {{}})
+    SELECT {_FIELDS} FROM picked p JOIN examples x ON x.id = p.example_id JOIN example_events e ON e.id = p.event_id
+    ORDER BY {{}}"""
 
 
 def _origin(prompt: Sequence[Message], completion: str, split: str | None) -> Row:
@@ -310,23 +263,3 @@ def _last_proposal(tx: Transaction, now: Example) -> tuple[str, str]:
         [now.id],
     )
     return found[0]["completion"], found[0]["provenance"]
-
-
-def _kinds(state: str | None) -> list[str]:
-    return [kind for kind in STATE_OF if state in (None, STATE_OF[kind])]
-
-
-def _done(state: str) -> str:
-    return "put back" if state == "pending" else state
-
-
-def _example(row: Row) -> Example:
-    decided = row["kind"] != "proposed"
-    return Example(
-        id=row["id"], provenance=row["provenance"], turn_id=row["turn_id"], conversation_id=row["conversation_id"],
-        prompt=json.loads(row["prompt"]), completion=row["completion"], answer=row["answer"], version=row["version"],
-        split=row["split"], source=row["source"], reasons=json.loads(row["reasons"]), comment=row["comment"],
-        created=row["created"], created_by=row["created_by"], state=STATE_OF[row["kind"]], reason=row["reason"],
-        decided_by=row["decided_by"] if decided else None, decided_at=row["decided_at"] if decided else None,
-        event_id=row["event_id"],
-    )  # fmt: skip

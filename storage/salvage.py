@@ -17,7 +17,7 @@ from storage.errors import DatabaseDamaged, DiskFull, HomeLocked, NewerDatabase,
 
 # The default limit is most of the machine's memory, which the model needs more.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "memory_limit": "1GB",
+    "memory_limit": "512MB",
     "threads": 2,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
