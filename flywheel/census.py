@@ -12,21 +12,68 @@ from flywheel.roles import Role
 
 EVENTS: dict[str, Role] = {
     "chat_open": Role.GUEST,
-    "chat_banner": Role.GUEST,
+    "chat_banner_open": Role.GUEST,
+    "chat_banner_tick": Role.GUEST,
     "chat_send": Role.GUEST,
     "chat_example": Role.GUEST,
+    "chat_example_send": Role.GUEST,
     "chat_stop": Role.GUEST,
     "chat_new": Role.GUEST,
     "chat_rate": Role.GUEST,
     "chat_rows": Role.GUEST,
     "correction_fill": Role.GUEST,
+    "correction_quiet": Role.GUEST,
     "correction_try": Role.GUEST,
     "correction_send": Role.GUEST,
+    "correction_shown": Role.GUEST,
     "correction_cancel": Role.GUEST,
+    "page_admit": Role.ANONYMOUS,  # tells only whether the role suffices
+    "wheel_open": Role.REVIEWER,
+    "wheel_tick": Role.REVIEWER,
+    "review_open": Role.REVIEWER,
+    "review_load": Role.REVIEWER,
+    "review_item": Role.REVIEWER,
+    "review_try": Role.REVIEWER,
+    "review_approve": Role.REVIEWER,
+    "review_skip": Role.REVIEWER,
+    "review_undo": Role.REVIEWER,
+    "review_reject": Role.REVIEWER,
+    "review_reject_key": Role.REVIEWER,
+    "data_open": Role.REVIEWER,
+    "data_open_examples": Role.REVIEWER,
+    "data_examples": Role.REVIEWER,
+    "data_freeze": Role.OWNER,
+    "data_load": Role.REVIEWER,
+    "data_import": Role.REVIEWER,
+    "data_export": Role.REVIEWER,
+    "data_rows": Role.REVIEWER,
+    "data_side": Role.REVIEWER,
+    "data_page": Role.REVIEWER,
+    "train_open": Role.OWNER,
+    "train_start": Role.OWNER,
+    "train_cancel": Role.OWNER,
+    "train_resume": Role.OWNER,
+    "train_watch": Role.OWNER,
+    "train_tick": Role.OWNER,
+    "train_table": Role.OWNER,
+    "versions_open": Role.OWNER,
+    "versions_show": Role.OWNER,
+    "versions_answers": Role.OWNER,
+    "versions_suite": Role.OWNER,
+    "versions_page": Role.OWNER,
+    "versions_promote": Role.OWNER,
+    "versions_override": Role.OWNER,
+    "versions_rollback": Role.OWNER,
 }
-"""Event name → least role. A page is admitted by an event `<page>_admit`, which tells only whether it may be read."""
+"""Event name → least role."""
 
-PAGES: dict[str, Role] = {"/": Role.GUEST}
+PAGES: dict[str, Role] = {
+    "/": Role.GUEST,
+    "/review": Role.REVIEWER,
+    "/data": Role.REVIEWER,
+    "/train": Role.OWNER,
+    "/versions": Role.OWNER,
+}
 """Path → role of the readers. The page itself is an empty frame and open; what it shows comes by events."""
 
 OPEN = Role.ANONYMOUS

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flywheel import census
-from flywheel.roles import Principal, Role
+from flywheel.roles import Principal
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 UPLOAD = "/gradio_api/upload"
@@ -163,7 +163,10 @@ class FirstVisit:
 
 
 class RoleGate:
-    """Lets through what `census` declares, to those who have the role for it. All else is answered as not there."""
+    """Lets through what `census` declares, to those who have the role for it. All else is answered as not there.
+
+    The Principal is left in the request's state as `who`, for whatever handles it.
+    """
 
     def __init__(self, app: ASGIApp, who: Callable[[HTTPConnection], Principal]) -> None:
         self._app, self._who = app, who
@@ -181,6 +184,8 @@ class RoleGate:
         role = census.least_role(scope["path"])
         if role is census.CLOSED:
             return PlainTextResponse("There is nothing at this address. The chat is at /.", 404)
-        if role is Role.ANONYMOUS or self._who(HTTPConnection(scope)).role >= role:
+        who = self._who(HTTPConnection(scope))
+        scope.setdefault("state", {})["who"] = who
+        if who.role >= role:
             return None
         return PlainTextResponse(f"This needs the role `{role.name.lower()}`. Sign in, then try again.", 403)

@@ -1,0 +1,176 @@
+"""The composition: from settings to every service, built once in a process, and taken down in order.
+
+Knows how the parts are put together and nothing of what they do. Imports no page and, itself, no model library.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from flywheel.base_model import base_model
+from flywheel.chat import Chat
+from flywheel.curation import Curation
+from flywheel.datasets import Datasets
+from flywheel.errors import InvalidInput, Unavailable
+from flywheel.exports import Exporter
+from flywheel.identity import Identity
+from flywheel.imports import Importer
+from flywheel.roles import Principal, Role, require
+from flywheel.scoring import Scoring
+from flywheel.serving.local import LocalEngine
+from flywheel.settings import Settings
+from flywheel.standing import Standing
+from flywheel.tasks.build import Task, build_task
+from flywheel.training import Training
+from flywheel.validity import Rules
+from flywheel.versions import Versions
+from flywheel.wheel import Wheel
+from flywheel.worker import Worker
+from storage.conversations import ConversationStore
+from storage.database import Database
+from storage.datasets import DatasetStore
+from storage.examples import ExampleStore
+from storage.feedback import FeedbackStore
+from storage.home import Home
+from storage.ledger import LedgerReport, verify
+from storage.lock import HomeLock
+from storage.runs import RunStore
+from storage.versions import VersionStore
+
+READY_SECONDS = 120.0
+
+
+@dataclass
+class Services:
+    """Everything one process runs on. `url` is set once the page is served."""
+
+    settings: Settings
+    home: Home
+    lock: HomeLock
+    identity: Identity
+    database: Database
+    engine: LocalEngine
+    task: Task
+    chat: Chat
+    curation: Curation
+    datasets: Datasets
+    importer: Importer
+    exporter: Exporter
+    training: Training
+    versions: Versions
+    wheel: Wheel
+    worker: Worker
+    url: str = ""
+
+    def wait_until_ready(self) -> None:
+        """Block until the model answers. Raises Unavailable with the reason when it cannot."""
+        ready, words = self.engine.wait_ready(READY_SECONDS)
+        if not ready:
+            raise Unavailable(f"The model does not answer: {words}. Look at the settings, then try again.")
+
+    def login_link(self, who: Principal, role: str, name: str) -> str:
+        """A link that signs its opener in. Only the owner makes one."""
+        require(who, Role.OWNER)
+        if role not in ("reviewer", "owner"):
+            raise InvalidInput(f"There is no link for the role `{role}`. Ask for `reviewer` or `owner`.")
+        token = self.identity.login_token(Role[role.upper()], name)
+        address = self.url or f"http://{self.settings.server_name}:{self.settings.server_port}"
+        return f"{address}/enter?token={token}"
+
+    def verify_ledger(self, who: Principal) -> LedgerReport:
+        """Whether every record is as it was written. Only the owner asks."""
+        require(who, Role.OWNER)
+        return verify(self.database)
+
+    def close(self) -> None:
+        """Stop what runs, last started first; then the home is free for another process."""
+        self.worker.stop()
+        self.engine.close()
+        self.task.close()
+        self.database.close()
+        self.lock.release()
+
+
+def build_services(settings: Settings) -> Services:
+    """Open the home and put everything together; the model loads in the background.
+
+    Raises what is wrong in words (ConfigurationError, HomeLocked, StorageError); nothing is left held then.
+    """
+    with ExitStack() as undo:
+        home = Home.open(settings.home)
+        lock = HomeLock.acquire(home, "")
+        undo.callback(lock.release)
+        task = build_task(settings, home)
+        undo.callback(task.close)
+        database = Database.open(home.database, home.ledger_tail)
+        undo.callback(database.close)
+        services = _compose(settings, home, lock, task, database, undo)
+        undo.pop_all()
+    return services
+
+
+def _compose(
+    settings: Settings, home: Home, lock: HomeLock, task: Task, database: Database, undo: ExitStack
+) -> Services:
+    conversations, examples, datasets = ConversationStore(database), ExampleStore(database), DatasetStore(database)
+    feedback, runs, version_store = FeedbackStore(database), RunStore(database), VersionStore(database)
+    base = base_model(settings)
+    scoring = Scoring(version_store, home, base, task, settings)
+    versions = Versions(version_store, home, Standing(version_store, runs, home, base))
+    engine = LocalEngine(base.location, base.revision, versions.adapter, name=base.name, first=version_store.served())
+    undo.callback(engine.close)
+    versions.on_served = _warmer(engine)
+    rules = _rules(engine)
+    training = Training(database, runs, version_store, datasets, home, base, scoring)
+    curation = Curation(examples, conversations, task, rules, _bundled(settings))
+    frozen = Datasets(datasets, examples, task, home, rules)
+    return Services(
+        settings=settings,
+        home=home,
+        lock=lock,
+        identity=Identity(home.secret(), home.owner_token(), settings),
+        database=database,
+        engine=engine,
+        task=task,
+        chat=Chat(database, conversations, feedback, examples, engine, task, versions.served, settings),
+        curation=curation,
+        datasets=frozen,
+        importer=Importer(examples, task, rules),
+        exporter=Exporter(examples, datasets, conversations, feedback),
+        training=training,
+        versions=versions,
+        wheel=Wheel(examples, datasets, runs, training, versions),
+        worker=Worker(training),
+    )
+
+
+def _rules(engine: LocalEngine) -> Callable[[], Rules]:
+    """The limits of the base, asked when they are needed: it may still load."""
+
+    def rules() -> Rules:
+        def count(prompt: list[dict[str, str]], completion: str) -> int:
+            return engine.count_tokens(prompt) + engine.count_tokens(completion) + 1
+
+        return Rules(engine.control_tokens(), engine.context_length, count)
+
+    return rules
+
+
+def _bundled(settings: Settings) -> Path | None:
+    """The starter's example data; they mean nothing to another base or another database."""
+    if not settings.is_starter:
+        return None
+    from starter import paths
+
+    return paths.DATA_DIR
+
+
+def _warmer(engine: LocalEngine) -> Callable[[str], None]:
+    """Loads a promoted version at once, so that the next question does not wait for it."""
+
+    def warm(version: str) -> None:
+        if engine.ready()[0]:
+            engine.warm(version)
+
+    return warm

@@ -1,0 +1,219 @@
+"""The chat page: ask, watch the answer come, stop it, rate it.
+
+The conversation lives in the store. What the browser sends back (an index, a thumb) only looks up our own list of its
+turns; the text in its messages is never read.
+"""
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from html import escape
+from typing import Any, cast
+
+import gradio as gr
+
+from flywheel.chat import Thread, ThreadItem
+from flywheel.errors import InvalidInput, NotFound
+from flywheel.reply import Update
+from flywheel.roles import Role
+from flywheel.services import Services
+from flywheel.ui import present, text
+from flywheel.ui.correction import CorrectionPanel
+from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
+
+UPDATE_SECONDS = 0.05
+"""Between two updates of a streaming answer: 20 a second at most."""
+BANNER_SECONDS = 2.0
+THUMBS: dict[Any, str | None] = {True: "up", "Like": "up", False: "down", "Dislike": "down", "": None}
+CHATS_AT_ONCE = 40
+
+
+class ChatPage:
+    """Conversation, composer, correction panel, banner."""
+
+    title, path, role = "Chat", "/", Role.GUEST
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._chat = services.chat
+        self._is_sql = services.task.name == "sql"
+        self._answering: dict[tuple[str, str], str] = {}
+        """(person, tab) → the answer under way there."""
+
+    def build(self) -> None:
+        """Lay out the page and wire it."""
+        conversation = gr.State(None)
+        with gr.Row(elem_classes="fw-chat-head"):
+            gr.Markdown(f"# {text.TITLE}", elem_classes="fw-title")
+            new = gr.Button("New chat", size="sm", scale=0, min_width=110, elem_id="new-chat")
+        banner = gr.Markdown(visible=False, elem_id="banner")
+        history = self._chatbot()
+        with gr.Accordion("All rows", open=False, visible=False, elem_id="all-rows") as more:
+            rows = gr.Dataframe(interactive=False, show_label=False, max_height=320, wrap=True)
+        panel = CorrectionPanel(self._services, conversation, history)
+        message = self._composer()
+        self._wire(conversation, history, message, more, new)
+        where: dict[str, Any] = {"conversation": conversation}
+        more.expand(self.rows, inputs_kwargs=where, outputs=[rows], api_name="chat_rows", **PRIVATE)
+        opened = [panel.turn, panel.body]
+        panel.wire(history.like(self.rate, inputs_kwargs=where, outputs=opened, api_name="chat_rate", **PRIVATE))
+        self._wire_banner(banner)
+
+    def _chatbot(self) -> gr.Chatbot:
+        return gr.Chatbot(
+            elem_id="chat",
+            label="Conversation",
+            show_label=False,
+            scale=1,
+            height=None,
+            buttons=[],
+            layout="bubble",
+            latex_delimiters=[],
+            group_consecutive_messages=False,
+            placeholder=text.CHAT_WELCOME_SQL if self._is_sql else text.CHAT_WELCOME,
+            examples=[{"text": question} for question in self._services.task.examples()],
+        )
+
+    def _composer(self) -> gr.Textbox:
+        return gr.Textbox(
+            label="Message",
+            show_label=False,
+            placeholder=text.CHAT_PLACEHOLDER_SQL if self._is_sql else text.CHAT_PLACEHOLDER,
+            lines=1,
+            max_lines=8,
+            autofocus=True,
+            submit_btn="Send",
+            elem_id="message",
+        )
+
+    def _wire(self, conversation: Any, history: Any, message: Any, more: Any, new: Any) -> None:
+        answering: dict[str, Any] = {
+            "inputs_kwargs": {"message": message, "conversation": conversation},
+            "outputs": [message, history, conversation, more],
+            "concurrency_limit": CHATS_AT_ONCE,
+            **PRIVATE,
+        }
+        message.submit(self.send, api_name="chat_send", **answering)
+        history.example_select(self.example, outputs=[message], api_name="chat_example", **PRIVATE).success(
+            self.send, api_name="chat_example_send", **answering
+        )
+        message.stop(self.stop, api_name="chat_stop", **PRIVATE)
+        new.click(self.new, outputs=[history, conversation, more], api_name="chat_new", **PRIVATE)
+        on_open(self.open, outputs=[history, conversation, more], api_name="chat_open")
+
+    def _wire_banner(self, banner: Any) -> None:
+        timer = gr.Timer(BANNER_SECONDS)
+        on_open(self.banner, outputs=[banner, timer], api_name="chat_banner_open")
+        timer.tick(self.banner, outputs=[banner, timer], api_name="chat_banner_tick", **PRIVATE)
+
+    @shown
+    def open(self, request: gr.Request) -> tuple[Any, str | None, Any]:
+        """The visitor's latest conversation, with its thumbs."""
+        thread = self._chat.thread(caller(request), None)
+        return _history(thread), thread.conversation_id, _more(thread)
+
+    @shown
+    def new(self, request: gr.Request) -> tuple[Any, None, Any]:
+        """An empty page; the conversation before stays stored."""
+        return _history(Thread(None, [])), None, _more(Thread(None, []))
+
+    @shown
+    def example(self, event: gr.SelectData) -> str:
+        """A question offered on the empty page, as if it had been typed."""
+        chosen = event.value.get("text") if isinstance(event.value, dict) else None
+        return str(chosen or "")
+
+    @shown
+    def send(self, message: str, conversation: str | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """Answer, streamed. The box is emptied once the question is stored; what is typed meanwhile stays."""
+        who, tab = caller(request), (caller(request).id, request.session_hash or "")
+        replies = cast(Generator[Update, None, None], self._chat.reply(who, conversation, message))
+        last, before = 0.0, None
+        try:
+            for update in replies:
+                if before is None:
+                    self._answering[tab] = update.turn_id
+                    conversation = update.conversation_id
+                    before = present.messages(self._chat.thread(who, conversation).items)
+                    yield _buttons(busy=True, value=""), gr.skip(), conversation, _more(Thread(None, []))
+                if time.monotonic() - last >= UPDATE_SECONDS and not update.done:
+                    last = time.monotonic()
+                    growing = present.message("assistant", present.partial(update.text, sql=self._is_sql))
+                    yield gr.skip(), [*before, growing], gr.skip(), gr.skip()
+        finally:
+            replies.close()
+            self._answering.pop(tab, None)
+        thread = self._chat.thread(who, conversation)
+        yield _buttons(busy=False), _history(thread), conversation, _more(thread)
+
+    @shown
+    def stop(self, request: gr.Request) -> None:
+        """End the answer that is being written in this tab; what there is of it is kept."""
+        who = caller(request)
+        turn_id = self._answering.get((who.id, request.session_hash or ""))
+        self._chat.stop(who, turn_id or "")
+
+    @shown
+    def rate(self, conversation: str | None, event: gr.LikeData, request: gr.Request) -> tuple[str | None, Any]:
+        """Store the thumb; a thumb down opens the correction panel for that answer."""
+        who = caller(request)
+        turn_id = answer_at(self._chat.thread(who, conversation), event.index)
+        if not isinstance(event.liked, bool | str) or event.liked not in THUMBS:
+            raise InvalidInput(f"`{event.liked}` is no rating. Click one of the two thumbs.")
+        rating = THUMBS[event.liked]
+        self._chat.rate(who, turn_id, rating)
+        return turn_id if rating == "down" else None, gr.Column(visible=rating == "down")
+
+    @shown
+    def rows(self, conversation: str | None, request: gr.Request) -> Any:
+        """All rows of the last answer (at most 1000); asked again where fewer were kept."""
+        who = caller(request)
+        last = _last(self._chat.thread(who, conversation))
+        if last is None or not last.turn.details.get("sql"):
+            raise NotFound(text.NOT_FOUND)
+        sql = last.turn.details["sql"]
+        if not sql.get("rows_cut"):
+            return _frame(sql["columns"], sql["rows"])
+        outcome = self._chat.try_sql(who, last.turn.id, sql["sql"])
+        return _frame(outcome.columns, outcome.rows)
+
+    @quietly
+    def banner(self, request: gr.Request) -> tuple[Any, Any]:
+        """What a visitor should know now; asked again until the model answers."""
+        ready, words = self._services.engine.ready()
+        lines = [*self._services.database.report.messages, *filter(None, [self._services.task.notice])]
+        if not ready:
+            lines.insert(0, words)
+        shown_text = "\n\n".join(escape(line, quote=False) for line in lines)
+        return gr.Markdown(value=shown_text, visible=bool(lines)), gr.Timer(active=not ready)
+
+
+def answer_at(thread: Thread, index: Any) -> str:
+    """The id of the answer shown at this place. Raises NotFound for any other place."""
+    items = present.visible(thread.items)
+    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(items):
+        turn = items[index].turn
+        if turn.role == "assistant":
+            return turn.id
+    raise NotFound(text.NOT_FOUND)
+
+
+def _history(thread: Thread) -> Any:
+    return gr.Chatbot(value=present.messages(thread.items), feedback_value=present.thumbs(thread.items))
+
+
+def _last(thread: Thread) -> ThreadItem | None:
+    items = present.visible(thread.items)
+    return items[-1] if items and items[-1].turn.role == "assistant" else None
+
+
+def _more(thread: Thread) -> Any:
+    count = present.more_rows(_last(thread))
+    return gr.Accordion(label=f"All {count} rows", visible=count > 0, open=False)
+
+
+def _frame(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
+    return gr.Dataframe(value={"headers": list(columns), "data": [list(row) for row in rows]})
+
+
+def _buttons(*, busy: bool, **value: Any) -> Any:
+    return gr.Textbox(submit_btn=False if busy else "Send", stop_btn="Stop" if busy else False, **value)

@@ -1,0 +1,209 @@
+"""Records into what the pages show: inert text, Markdown messages, the strip of the wheel. Pure; no gradio.
+
+Whatever a person, a model or a database wrote passes through `plain`, `prose` or `fence`, so that it is shown and
+never acts as markup.
+"""
+
+import re
+import string
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from flywheel.chat import ThreadItem
+from flywheel.ui import text
+from flywheel.wheel import WheelStatus
+from storage.conversations import Turn
+
+ROWS_IN_BUBBLE = 20
+CELL_LENGTH = 200
+_INERT = {ord(sign): f"&#{ord(sign)};" for sign in string.punctuation}
+_CODE = re.compile(r"(```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`)", re.DOTALL)
+_THUMBS = {"up": "Like", "down": "Dislike"}
+
+
+def plain(words: str) -> str:
+    """Text as it was typed, line by line; no sign in it is Markdown or HTML."""
+    lines = words.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(_indented(line.translate(_INERT)) for line in lines)
+
+
+def prose(markdown: str) -> str:
+    """A model's Markdown with its formatting, and any HTML in it shown as text."""
+    parts = _CODE.split(markdown)
+    return "".join(part if i % 2 else part.replace("<", "&lt;") for i, part in enumerate(parts))
+
+
+def fence(code: str, language: str = "") -> str:
+    """A code block that nothing inside can close."""
+    longest = max((len(run) for run in re.findall(r"`+", code)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{code}\n{ticks}"
+
+
+def badge(version: str | None) -> str:
+    """The version that answered, as its own small element."""
+    return f'<span class="fw-version">{escape(version)}</span>' if version else ""
+
+
+def folded(summary: str, body: str) -> str:
+    """Markdown behind a line that opens it."""
+    return f"<details><summary>{escape(summary)}</summary>\n\n{body}\n\n</details>"
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], limit: int = ROWS_IN_BUBBLE) -> str:
+    """A Markdown table of at most `limit` rows; columns that hold only numbers are set right."""
+    rows = rows[:limit]
+    numeric = [bool(rows) and all(_is_number(row[i]) or row[i] is None for row in rows) for i in range(len(columns))]
+    head = _line([plain(str(name)) for name in columns])
+    rule = _line(["---:" if right else "---" for right in numeric])
+    return "\n".join([head, rule, *(_line([_cell(value) for value in row]) for row in rows)])
+
+
+def visible(items: Sequence[ThreadItem]) -> list[ThreadItem]:
+    """The turns that are shown, in order: the n-th is the n-th message of the page."""
+    return [item for item in items if item.turn.role in ("user", "assistant")]
+
+
+def messages(items: Sequence[ThreadItem]) -> list[Any]:
+    """Chatbot messages, each with its turn's id."""
+    return [
+        message("user", plain(item.turn.content), item.turn.id)
+        if item.turn.role == "user"
+        else message("assistant", answer(item), item.turn.id)
+        for item in visible(items)
+    ]
+
+
+def message(role: str, markdown: str, turn_id: str | None = None) -> Any:
+    """One Chatbot message. As a part of type text it is kept byte for byte."""
+    metadata = {"id": turn_id} if turn_id else {}
+    return {"role": role, "content": {"type": "text", "text": markdown}, "metadata": metadata}
+
+
+def thumbs(items: Sequence[ThreadItem]) -> list[str | None]:
+    """The thumb of each shown answer, in order."""
+    ratings = [item.rating for item in visible(items) if item.turn.role == "assistant"]
+    return [_THUMBS.get(rating.rating or "") if rating else None for rating in ratings]
+
+
+def partial(words: str, *, sql: bool) -> str:
+    """An answer that is still being written."""
+    if not words.strip():
+        return text.WRITING if sql else text.THINKING
+    return fence(words, "sql") if sql and words.lstrip()[:6].upper() in ("SELECT", "WITH") else prose(words)
+
+
+def answer(item: ThreadItem) -> str:
+    """A whole answer: its words or its result, how it ended, the version, and what became of a correction."""
+    turn, sql = item.turn, item.turn.details.get("sql")
+    body = _sql_answer(sql) if sql else prose(turn.content)
+    parts = [body if body.strip() else "", _ending(turn)]
+    parts = [part for part in parts if part] or [text.NO_ANSWER]
+    return "\n\n".join([*parts, f"{badge(turn.version)} {_correction(item)}".strip()])
+
+
+def more_rows(item: ThreadItem | None) -> int:
+    """Rows of an answer that its bubble does not show; 0 when it shows all."""
+    sql = item.turn.details.get("sql") if item else None
+    count = int(sql.get("row_count") or 0) if sql else 0
+    return count if count > ROWS_IN_BUBBLE else 0
+
+
+def tried(outcome: Any) -> str:
+    """What a statement that a person tried returns."""
+    fields = ("sentence", "reason", "error", "accepted", "columns", "rows", "truncated")
+    told = {name: getattr(outcome, name) for name in fields} | {"row_count": len(outcome.rows or ())}
+    return _result(told)
+
+
+def _sql_answer(sql: dict[str, Any]) -> str:
+    statement = sql.get("sql")
+    shown = folded("SQL", fence(str(statement), "sql")) if statement else ""
+    return "\n\n".join(part for part in (_result(sql), shown) if part)
+
+
+def _result(sql: dict[str, Any]) -> str:
+    parts = [plain(str(sql.get("sentence") or sql.get("error") or sql.get("reason") or ""))]
+    columns, rows = sql.get("columns") or [], sql.get("rows") or []
+    if columns and rows:
+        parts += [table(columns, rows), _cut(int(sql.get("row_count") or len(rows)), bool(sql.get("truncated")))]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _cut(count: int, truncated: bool) -> str:
+    total = f"the first {count}, and there are more" if truncated else f"{count}"
+    return f"*{ROWS_IN_BUBBLE} rows of {total}.*" if count > ROWS_IN_BUBBLE else ""
+
+
+def _ending(turn: Turn) -> str:
+    """How it ended, where that is not plain to see."""
+    details, reason = turn.details, turn.details.get("finish_reason")
+    if turn.state == "failed":
+        return f"**{plain(str(details.get('error') or text.FAILED))}**"
+    words = {"length": text.CUT, "deadline": text.OVERDUE}.get(str(reason), "")
+    words = words or {"stopped": text.STOPPED, "aborted": text.ABORTED}.get(turn.state, "")
+    if details.get("left_out"):
+        words = f"{words} {text.LEFT_OUT.format(count=details['left_out'])}".strip()
+    return f"*{words}*" if words else ""
+
+
+def _correction(item: ThreadItem) -> str:
+    if item.correction is None:
+        return ""
+    standing = text.STANDING.get(item.example_state or "", text.STANDING["pending"])
+    return f'<span class="fw-standing">Your correction: {escape(standing)}</span>'
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, float):
+        value = f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:g}"
+    words = " ".join(str(value).split())
+    return plain(words if len(words) <= CELL_LENGTH else words[: CELL_LENGTH - 1] + "…")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _indented(line: str) -> str:
+    bare = line.lstrip(" \t")
+    return "&nbsp;" * len(line[: len(line) - len(bare)].expandtabs(4)) + bare
+
+
+def wheel_strip(status: WheelStatus) -> str:
+    """The stations of the wheel as links, the place of the next step marked, and that step in words below."""
+    step, stations = (
+        status.next_step,
+        "".join(
+            f'<li><a href="{link}"{" class=fw-next" if key == status.next_step.key else ""}>{escape(words)}</a></li>'
+            for key, words, link in _stations(status)
+        ),
+    )
+    words = f'Next: <a href="{escape(step.link)}">{escape(step.words)}</a>.'
+    more = f" {escape(status.more)}." if status.more else ""
+    return f'<ol class="fw-strip" aria-label="The wheel">{stations}</ol><p class="fw-next-words">{words}{more}</p>'
+
+
+def _stations(status: WheelStatus) -> list[tuple[str, str, str]]:
+    """(step that is done there, words, link) of each station."""
+    run = "no run yet" if status.run is None else f"run {status.run} {status.run_state}"
+    if status.run_progress is not None:
+        run = f"run {status.run}, {status.run_progress:.0%}"
+    verdicts = {"passed": "passes", "refused": "refused", "undecided": "undecided"}
+    standing = verdicts.get(status.candidate_state or "", "")
+    candidate = f"{status.candidate} {standing}".strip() if status.candidate else "no candidate"
+    return [
+        ("review", f"{status.waiting} waiting", "/review"),
+        ("freeze", f"{status.approved} approved", "/data"),
+        ("train", status.dataset or "nothing frozen", "/data"),
+        ("wait", run, "/train"),
+        ("promote", candidate, "/versions"),
+        ("chat", f"serving {status.served}", "/"),
+    ]

@@ -1,0 +1,127 @@
+"""Serves the site: launch with what this product needs, tell the addresses, end cleanly on a signal.
+
+Knows nothing of what the pages show.
+"""
+
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
+
+from flywheel.errors import Unavailable
+from flywheel.roles import Principal
+from flywheel.routes import routes
+from flywheel.services import Services
+from flywheel.settings import Settings
+from flywheel.ui.site import build_site, look
+from flywheel.web import UPLOAD_LIMIT, RoleGate, outside
+
+MOST_WAITING = 200
+"""Events in the queue; beyond it a visitor is told to try again."""
+MOST_THREADS = 80
+
+
+def require_free_port(settings: Settings) -> None:
+    """Raise Unavailable when something already listens there. Cheap, so it is asked before anything is loaded."""
+    family = socket.AF_INET6 if ":" in settings.server_name else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.server_name.strip("[]"), settings.server_port))
+        except OSError as error:
+            raise _not_listening(settings, error) from error
+
+
+class Server:
+    """The running site. `start` returns its address; `wait` blocks until a signal; `stop` may be called at any time."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._site = build_site(services)
+        self._ended = threading.Event()
+
+    def start(self) -> str:
+        """Listen, tell the home's lock the address, begin to follow runs. Raises Unavailable when the port is taken."""
+        services, settings = self._services, self._services.settings
+        self._site.queue(default_concurrency_limit=16, max_size=MOST_WAITING, api_open=False)
+        try:
+            _, url, _ = self._site.launch(
+                server_name=settings.server_name,
+                server_port=settings.server_port,
+                prevent_thread_lock=True,
+                quiet=True,
+                inbrowser=False,
+                share=False,
+                show_error=False,
+                ssr_mode=False,
+                mcp_server=False,
+                pwa=False,
+                run_history=False,
+                enable_monitoring=False,
+                strict_cors=True,
+                max_threads=MOST_THREADS,
+                max_file_size=UPLOAD_LIMIT,
+                allowed_paths=[],
+                blocked_paths=[str(Path(services.home.path).resolve())],
+                footer_links=["settings"],
+                app_kwargs=_application(services),
+                **look(),
+            )
+        except OSError as error:
+            raise _not_listening(settings, error) from error
+        services.url = url.rstrip("/")
+        services.lock.set_url(services.url)
+        services.worker.start()
+        return services.url
+
+    def wait(self) -> None:
+        """Until SIGINT or SIGTERM arrives, or `stop` is called."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._ended.set())
+        # A plain wait() is not interrupted by signals on every platform; a short one is.
+        while not self._ended.wait(0.5):
+            pass
+
+    def stop(self) -> None:
+        """End the open streams, then the server; the services stay to be closed by who built them."""
+        self._ended.set()
+        if self._site.is_running:
+            self._site.server_app.stop_event.set()
+            self._site.close(verbose=False)
+
+
+def _application(services: Services) -> dict[str, Any]:
+    identity = services.identity
+
+    def who(connection: HTTPConnection) -> Principal:
+        return identity.of(connection.cookies, connection.scope.get("session"))
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        # The framework puts its own layers around any it is given; these must see a request before those do.
+        assert app.middleware_stack is not None
+        app.middleware_stack = outside(app.middleware_stack, lambda c: identity.first_cookie(c.cookies))
+        yield
+
+    return {
+        "routes": routes(services),
+        "middleware": [Middleware(RoleGate, who=who)],
+        "lifespan": lifespan,
+        "openapi_url": None,
+        "docs_url": None,
+        "redoc_url": None,
+    }
+
+
+def _not_listening(settings: Settings, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"Flywheel cannot listen on `{settings.server_name}` port `{settings.server_port}`: {error.strerror or error}. "
+        "Stop the program that uses it, or set GRADIO_SERVER_PORT to another port."
+    )

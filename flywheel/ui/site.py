@@ -1,0 +1,111 @@
+"""The site: its pages in one list, theme, head, navigation, and who is let onto a page.
+
+Knows every page and none of their content.
+"""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import gradio as gr
+from gradio.components.navbar import Navbar
+
+from flywheel.roles import Role
+from flywheel.services import Services
+from flywheel.ui import text
+from flywheel.ui.chat import ChatPage
+from flywheel.ui.data import DataPage
+from flywheel.ui.review import KEYS_SCRIPT, ReviewPage
+from flywheel.ui.shell import caller, on_open
+from flywheel.ui.train import TrainPage
+from flywheel.ui.versions import VersionsPage
+
+STYLES = [Path(__file__).parent / name for name in ("style.css", "working.css")]
+
+
+class Page(Protocol):
+    """A page: `title` stands in the navigation, `role` is the least that may read it."""
+
+    title: str
+    path: str
+    role: Role
+
+    def build(self) -> None:
+        """Lay out the page and wire it; components are locals."""
+
+
+def pages(services: Services) -> list[Page]:
+    """All pages, the chat first."""
+    return [
+        ChatPage(services),
+        ReviewPage(services),
+        DataPage(services),
+        TrainPage(services),
+        VersionsPage(services),
+    ]
+
+
+def build_site(services: Services) -> gr.Blocks:
+    """Every page, ready to launch."""
+    first, *others = pages(services)
+    site: gr.Blocks
+    with gr.Blocks(title=text.TITLE, fill_height=True, analytics_enabled=False, delete_cache=(3600, 3600)) as site:
+        Navbar(main_page_name=first.title)
+        first.build()
+    for page in others:
+        with site.route(page.title, page.path):
+            Navbar(main_page_name=first.title)
+            _Admission(page, hub=services.settings.trusts_oauth).build()
+    return site
+
+
+def look() -> dict[str, Any]:
+    """Theme, style and head, as arguments of `launch`."""
+    mono = ["ui-monospace", "Consolas", "monospace"]
+    theme = gr.themes.Default(
+        primary_hue="indigo",
+        secondary_hue="indigo",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=mono,
+    ).set(
+        # White on these reads at 6 : 1 and better.
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_500",
+        button_primary_text_color="white",
+        button_primary_text_color_dark="white",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
+        color_accent="*primary_600",
+        link_text_color="*primary_700",
+        link_text_color_dark="*primary_300",
+    )
+    return {"theme": theme, "css_paths": STYLES, "head": KEYS_SCRIPT}
+
+
+class _Admission:
+    """Shows a page's body to those with the role for it, and to the others a sentence how to get it."""
+
+    def __init__(self, page: Page, *, hub: bool) -> None:
+        self._page, self._hub = page, hub
+
+    def build(self) -> None:
+        if self._hub:
+            gr.LoginButton(size="sm")
+        notice = gr.Markdown(elem_classes="fw-gate")
+        with gr.Column(visible="hidden") as body:
+            self._page.build()
+        on_open(self.admit, outputs=[notice, body], api_name="page_admit")
+
+    def admit(self, request: gr.Request) -> tuple[str, Any]:
+        """Tells nothing but whether the role suffices."""
+        who = caller(request)
+        if who.role >= self._page.role:
+            return "", gr.Column(visible=True)
+        words = text.SIGN_IN_HUB if self._hub else text.SIGN_IN
+        return words.format(role=self._page.role.name.lower(), yours=text.ROLES[who.role]), gr.Column(visible="hidden")
