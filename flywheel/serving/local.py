@@ -117,7 +117,7 @@ class LocalEngine:
         known = Generation("", "error", version, self._base, "", len(prompt), rendered_prompt=rendered)
         stream = Stream(known, sampling.deadline_s)
         with self._opening:
-            if len(self._open) >= MOST_WAITING:
+            if sum(not other.cancelled for other in self._open) >= MOST_WAITING:
                 raise Unavailable(f"{MOST_WAITING} questions wait for the model already. Try again in a minute.")
             self._open.add(stream)
         self._queue.put(_Request(stream, prompt, sampling))
