@@ -1,0 +1,246 @@
+"""Review: what waits for a decision, what a reviewer sees of it, and the decision itself.
+
+Every decision checks the role, the state it was taken on, and (for an approval) that the completion can be trained
+on: for SQL that means it was executed. Knows nothing of pages, and nothing of datasets: what is approved waits there.
+"""
+
+import json
+from collections import Counter as Tally
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flywheel.errors import PUBLIC, Conflict, InvalidInput, NotFound
+from flywheel.roles import Principal, Role, require
+from flywheel.tasks.build import Task
+from flywheel.tasks.sql import SqlOutcome
+from flywheel.validity import Rules, problem
+from flywheel.worddiff import Part, word_diff
+from storage.conversations import ConversationStore, Turn
+from storage.errors import Stale
+from storage.examples import Example, ExampleStore, NewExample
+
+DONE = {
+    "approved": "approved",
+    "rejected": "rejected",
+    "skipped": "skipped",
+    "quarantined": "put aside",
+    "withdrawn": "withdrawn by its author",
+    "pending": "put back into the inbox",
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """All that a reviewer sees of one example."""
+
+    example: Example
+    thread: list[Turn]
+    """The conversation up to the answer, oldest first; empty for an example that was not chatted."""
+    diff: list[Part]
+    """From the model's answer to the proposed completion; one `added` part when there was no answer."""
+    outcome: SqlOutcome | None
+    """What the proposed SQL returns; None for a task without SQL."""
+    problem: str | None
+    """Why it cannot be approved as it stands, without a full stop; None when it can."""
+
+
+class Curation:
+    """The inbox and its decisions."""
+
+    def __init__(
+        self,
+        examples: ExampleStore,
+        conversations: ConversationStore,
+        task: Task,
+        rules: Callable[[], Rules],
+        bundled: Path | None,
+    ) -> None:
+        """`rules` is asked at each decision, since a base may still load; `bundled` holds the starter's example data,
+        None where another base is configured."""
+        self._examples = examples
+        self._conversations = conversations
+        self._task = task
+        self._rules = rules
+        self._bundled = bundled
+
+    def inbox(self, who: Principal, limit: int = 50, after: str | None = None) -> list[Example]:
+        """What waits: corrections before thumbs, newest first. `after` is the last id of the page before."""
+        require(who, Role.REVIEWER)
+        return self._examples.inbox(limit=limit, after=after)
+
+    def skipped(self, who: Principal, limit: int = 50) -> list[Example]:
+        """What was put off."""
+        require(who, Role.REVIEWER)
+        return self._examples.skipped(limit)
+
+    def listing(self, who: Principal, state: str | None = None, limit: int = 50, offset: int = 0) -> list[Example]:
+        """Examples of one state (or all), newest first."""
+        require(who, Role.REVIEWER)
+        return self._examples.listing(state=state, limit=limit, offset=offset)
+
+    def counts(self, who: Principal) -> dict[str, int]:
+        """How many examples are in each state."""
+        require(who, Role.REVIEWER)
+        return self._examples.counts()
+
+    def approved_sides(self, who: Principal) -> dict[str, int]:
+        """How many approved examples have a side fixed by an import: side → number; `` for none."""
+        require(who, Role.REVIEWER)
+        return dict(Tally(example.split or "" for example in self._examples.approved()))
+
+    def item(self, who: Principal, example_id: str, completion: str | None = None) -> Item:
+        """One example with its conversation, the difference to the answer, and what its SQL returns.
+
+        With `completion` as if that were proposed: nothing is stored.
+        """
+        require(who, Role.REVIEWER)
+        example = self._get(example_id)
+        text = example.completion if completion is None else completion
+        thread = self._conversations.path_to(example.turn_id) if example.turn_id else []
+        return Item(
+            example=example,
+            thread=thread,
+            diff=word_diff(example.answer or "", text),
+            outcome=self._task.outcome(text),
+            problem=self.problem(example, text),
+        )
+
+    def approve(
+        self, who: Principal, example_id: str, *, completion: str | None = None, expected_event: str | None = None
+    ) -> Example:
+        """Approve, as it stands or with another completion. Raises InvalidInput with the reason when it cannot be
+        trained on, Conflict when something else was decided after `expected_event`."""
+        require(who, Role.REVIEWER)
+        example = self._current(example_id, expected_event)
+        # A page sends back what it showed: only a changed text is brought into the task's form.
+        text = (
+            example.completion if completion in (None, example.completion) else self._task.completion(completion or "")
+        )
+        if example.state == "withdrawn" or (example.state == "approved" and text == example.completion):
+            raise Conflict(_meanwhile(example, "Nothing was changed"))
+        if found := self.problem(example, text):
+            raise InvalidInput(f"This example cannot be approved: {found}. Change the completion, or reject it.")
+        return self._decide(who, example, "approved", completion=text)
+
+    def reject(self, who: Principal, example_id: str, reason: str, *, expected_event: str | None = None) -> Example:
+        """Reject for a reason, in any words. Raises InvalidInput without one."""
+        require(who, Role.REVIEWER)
+        if not reason.strip():
+            raise InvalidInput("A rejection needs a reason. Say in a word or two why this must not be trained.")
+        return self._turn_down(who, example_id, "rejected", expected_event, reason.strip())
+
+    def skip(self, who: Principal, example_id: str, *, expected_event: str | None = None) -> Example:
+        """Put off: it leaves the inbox and can be reopened."""
+        require(who, Role.REVIEWER)
+        return self._turn_down(who, example_id, "skipped", expected_event, None)
+
+    def reopen(self, who: Principal, example_id: str, *, expected_event: str | None = None) -> Example:
+        """Undo a decision: the example waits again, with the text last proposed."""
+        require(who, Role.REVIEWER)
+        return self._turn_down(who, example_id, "reopened", expected_event, None)
+
+    def approve_many(self, who: Principal, ids: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+        """Approve each as it stands. Returns the ids approved, and (id, reason) of the others."""
+        require(who, Role.REVIEWER)
+        approved: list[str] = []
+        refused: list[tuple[str, str]] = []
+        for example_id in ids:
+            try:
+                approved.append(self.approve(who, example_id).id)
+            except PUBLIC as error:
+                refused.append((example_id, str(error)))
+        return approved, refused
+
+    def problem(self, example: Example, completion: str) -> str | None:
+        """Why this completion of an example cannot be approved, without a full stop; None when it can."""
+        if example.answer is not None and completion.strip() == example.answer.strip():
+            return "the completion is the very answer that was found wrong"
+        found = problem(example.prompt, completion, self._rules())
+        found = found or self._task.problem(example.prompt, completion)
+        return found.rstrip(".") if found else None
+
+    def load_example_corrections(self, who: Principal, term: str, limit: int | None = None) -> int:
+        """Put the starter's example corrections of a term into the inbox; returns how many were not there yet."""
+        rows = self._bundled_rows(who, "corrections", term)[:limit]
+        source = f"starter:{term}"
+        return self._add([_new(row, "correction", "correction", None, "pending", source) for row in rows], who)
+
+    def load_phrasings(self, who: Principal, term: str) -> int:
+        """Add the starter's held-out phrasings of a term as approved test rows; returns how many were not there yet."""
+        rows = self._bundled_rows(who, "phrasings", term)
+        source = f"starter:{term}"
+        return self._add([_new(row, "sql", "imported", "test", "approved", source) for row in rows], who)
+
+    def terms(self) -> list[str]:
+        """Terms that example corrections are bundled for; empty where another base than the starter is configured."""
+        folder = self._bundled / "corrections" if self._bundled else None
+        return sorted(path.stem for path in folder.glob("*.jsonl")) if folder else []
+
+    def _bundled_rows(self, who: Principal, kind: str, term: str) -> list[dict[str, str]]:
+        require(who, Role.REVIEWER)
+        if self._bundled is None:
+            raise InvalidInput(
+                "The example data belong to the bundled starter, and another model is configured. "
+                "Import rows of your own: `python -m flywheel import FILE`."
+            )
+        if term not in (terms := self.terms()):
+            known = ", ".join(f"`{name}`" for name in terms)
+            raise InvalidInput(f"There are no example data for the term `{term}`. Choose one of {known}.")
+        text = (self._bundled / kind / f"{term}.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+    def _add(self, rows: Sequence[NewExample], who: Principal) -> int:
+        added, _ = self._examples.add_many(rows, by=who.id)
+        return len(added)
+
+    def _turn_down(
+        self, who: Principal, example_id: str, kind: str, expected_event: str | None, reason: str | None
+    ) -> Example:
+        example = self._current(example_id, expected_event)
+        if example.state == {"reopened": "pending"}.get(kind, kind):
+            raise Conflict(_meanwhile(example, "Nothing was changed"))
+        return self._decide(who, example, kind, reason=reason)
+
+    def _current(self, example_id: str, expected_event: str | None) -> Example:
+        example = self._get(example_id)
+        if expected_event is not None and example.event_id != expected_event:
+            raise Conflict(_meanwhile(example, "Your decision was not stored"))
+        return example
+
+    def _decide(
+        self, who: Principal, example: Example, kind: str, *, completion: str | None = None, reason: str | None = None
+    ) -> Example:
+        try:
+            return self._examples.decide(
+                example.id, kind, completion=completion, reason=reason, expected_event=example.event_id, by=who.id
+            )
+        except Stale as error:
+            raise Conflict(_meanwhile(self._get(example.id), "Your decision was not stored")) from error
+
+    def _get(self, example_id: str) -> Example:
+        example = self._examples.get(example_id)
+        if example is None:
+            raise NotFound(f"There is no example `{example_id[:60]}`. `python -m flywheel review list` names them.")
+        return example
+
+
+def _new(row: dict[str, str], key: str, provenance: str, split: str | None, state: str, source: str) -> NewExample:
+    prompt = [{"role": "user", "content": row["question"]}]
+    return NewExample(prompt, row[key], provenance=provenance, split=split, source=source, state=state)
+
+
+def _meanwhile(example: Example, consequence: str) -> str:
+    """Who did what, and when: the sentence for a decision that came too late."""
+    if example.decided_by is None or example.decided_at is None:
+        return f"This example was changed by its author meanwhile. {consequence}; look at it again, then decide."
+    at = example.decided_at
+    return (
+        f"This example was {DONE[example.state]} by `{_pseudonym(example.decided_by)}` on {at:%Y-%m-%d} at "
+        f"{at:%H:%M:%S} UTC. {consequence}; look at it again, then decide."
+    )
+
+
+def _pseudonym(person: str) -> str:
+    """A guest's id is their cookie's name for them, and no one else's business."""
+    return person[: len("guest:") + 6] if person.startswith("guest:") else person

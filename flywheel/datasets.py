@@ -1,0 +1,175 @@
+"""Dataset versions: freezing what is approved, and looking at what was frozen.
+
+The files of a version are written whole before it is recorded: a version that exists has its files, and a freeze that
+was killed leaves nothing that the next one does not replace. Rows hold what the model is sent, so that training sees
+what serving sends. Which examples become rows, and on which side, is the matter of `gathering` and `splitting`.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flywheel.dataset_files import write_folder
+from flywheel.errors import Damaged, InvalidInput, NotFound
+from flywheel.gathering import gather
+from flywheel.roles import Principal, Role, require
+from flywheel.rows import FrozenText, content_of
+from flywheel.splitting import SIDES, policy_words
+from flywheel.tasks.build import Task
+from flywheel.validity import Rules
+from storage.datasets import DatasetRow, DatasetStore, DatasetVersion
+from storage.examples import ExampleStore
+from storage.home import Home
+from trainers.job import verify_manifest
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The outcome of a freeze."""
+
+    version: DatasetVersion
+    created: bool
+    """False: the approved rows are those of this version already."""
+    refused: list[dict[str, Any]]
+    """{"example_id", "reason"} of each approved example that is not in it."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A version with some of its rows."""
+
+    version: DatasetVersion
+    rows: list[DatasetRow]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changed between two versions; a row is what it holds, wherever it came from."""
+
+    old: str
+    new: str
+    added: list[DatasetRow]
+    removed: list[DatasetRow]
+    moved: list[DatasetRow]
+    """On another side in the newer one."""
+
+
+class Datasets:
+    """Makes dataset versions and shows them."""
+
+    def __init__(
+        self, datasets: DatasetStore, examples: ExampleStore, task: Task, home: Home, rules: Callable[[], Rules]
+    ) -> None:
+        """`rules` is asked at each freeze, since the base may still load."""
+        self._store = datasets
+        self._examples = examples
+        self._task = task
+        self._home = home
+        self._rules = rules
+        # Files are written under the number that the version will get.
+        self._freezing = threading.Lock()
+
+    def freeze(self, who: Principal, name: str = "", note: str = "") -> Frozen:
+        """Make a version of what is approved now, or find the one that has exactly these rows.
+
+        Raises InvalidInput when there is nothing to train on, Conflict when one question binds to two sides.
+        """
+        require(who, Role.OWNER)
+        with self._freezing:
+            approved = self._examples.approved()
+            placements = self._store.placements()
+            gathered = gather(approved, placements, self._examples.get, self._task, self._rules())
+            refused = [{"example_id": id, "reason": reason} for id, reason in gathered.refused.items()]
+            content_hash = _content_hash(gathered.rows)
+            if known := self._store.by_hash(content_hash):
+                self._restore_files(known)
+                return Frozen(known, False, refused)
+            number = self._store.next_number()
+            system_hash = hashlib.sha256(self._task.system_prompt.encode()).hexdigest()
+            facts = {"task": self._task.name, "content_hash": content_hash, "system_hash": system_hash}
+            write_folder(self._home.dataset_dir(f"d{number}"), gathered.rows, facts)
+            version = self._store.create(
+                name=name.strip(),
+                note=note.strip(),
+                task=self._task.name,
+                content_hash=content_hash,
+                system_hash=system_hash,
+                refused=refused,
+                policy={
+                    "words": policy_words(gathered.split),
+                    "shares": gathered.split.shares,
+                    "resembling_held_out": gathered.split.resembling,
+                },
+                rows=gathered.rows,
+                number=number,
+                by=who.id,
+            )
+            return Frozen(version, True, refused)
+
+    def listing(self, who: Principal) -> list[DatasetVersion]:
+        """All versions, newest first."""
+        require(who, Role.REVIEWER)
+        return self._store.list()
+
+    def show(
+        self, who: Principal, dataset: str, side: str | None = None, limit: int | None = 50, offset: int = 0
+    ) -> Shown:
+        """A version and a page of its rows (`limit` None: all). Raises NotFound."""
+        return Shown(self._get(who, dataset), self.rows(who, dataset, side, limit, offset))
+
+    def rows(
+        self, who: Principal, dataset: str, side: str | None = None, limit: int | None = None, offset: int = 0
+    ) -> list[DatasetRow]:
+        """Rows in their order, of one side or of all. Raises NotFound, InvalidInput."""
+        version = self._get(who, dataset)
+        if side is not None and side not in SIDES:
+            raise InvalidInput(f"There is no side `{side}`. Choose `train`, `validation` or `test`.")
+        return self._store.rows(version.id, side=side, limit=limit, offset=offset)
+
+    def diff(self, who: Principal, old: str, new: str) -> Difference:
+        """What the second version has and the first has not, and the other way round. Raises NotFound."""
+        before = {content_of(row): row for row in self.rows(who, old)}
+        after = {content_of(row): row for row in self.rows(who, new)}
+        return Difference(
+            old,
+            new,
+            added=[row for key, row in after.items() if key not in before],
+            removed=[row for key, row in before.items() if key not in after],
+            moved=[row for key, row in after.items() if key in before and before[key].side != row.side],
+        )
+
+    def verify(self, who: Principal, dataset: str) -> None:
+        """Check the files and the rows of a version against what was frozen. Raises Damaged, NotFound."""
+        version = self._get(who, dataset)
+        problems = verify_manifest(self._home.dataset_dir(version.id))
+        if _content_hash(self._store.rows(version.id)) != version.content_hash:
+            problems.append("its rows in the database are not those that were frozen")
+        if problems:
+            raise Damaged(
+                f"Dataset `{version.id}` is damaged: {'; '.join(problems)}. "
+                "Freeze the same rows again to have its files written anew."
+            )
+
+    def _get(self, who: Principal, dataset: str) -> DatasetVersion:
+        require(who, Role.REVIEWER)
+        version = self._store.get(dataset)
+        if version is None:
+            raise NotFound(
+                f"There is no dataset version `{dataset[:60]}`. `python -m flywheel datasets list` names them."
+            )
+        return version
+
+    def _restore_files(self, version: DatasetVersion) -> None:
+        """A home that was copied without its folders, or lost one, gets the files of a version again."""
+        folder = self._home.dataset_dir(version.id)
+        if verify_manifest(folder):
+            facts = {name: getattr(version, name) for name in ("task", "content_hash", "system_hash")}
+            write_folder(folder, self._store.rows(version.id), facts)
+
+
+def _content_hash(rows: Sequence[FrozenText]) -> str:
+    """Hash of what the rows hold and on which side; their order and origin do not matter."""
+    contents = sorted(f"{row.side}\n{content_of(row)}\n" for row in rows)
+    return hashlib.sha256("".join(contents).encode()).hexdigest()

@@ -1,0 +1,158 @@
+"""From approved examples to the rows of a dataset: which can be used, which are one, and on which side each goes.
+
+Every approved example ends as a row or as a refusal with its reason. Knows neither store nor files; the same examples
+give the same rows in any order.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from flywheel.errors import Conflict, InvalidInput
+from flywheel.neighbours import normalise
+from flywheel.rows import Message, as_sent, content_of
+from flywheel.splitting import SIDES, Entry, Side, Split, split
+from flywheel.tasks.build import Task
+from flywheel.validity import Rules, problem
+from storage.examples import Example
+
+SHOWN_PAIRS = 5
+Placements = Mapping[str, tuple[str, str]]
+"""Example → side and group of its first placement in any version."""
+
+
+@dataclass(frozen=True)
+class FrozenRow:
+    """One row on its way into a version."""
+
+    example_id: str
+    side: str
+    group_key: str
+    prompt: list[Message]
+    completion: str
+    provenance: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a version will hold, and what it will not."""
+
+    rows: list[FrozenRow]
+    """In the order of their content, which tells nothing of when or by whom they came."""
+    refused: dict[str, str]
+    """Example → why it is no row."""
+    split: Split
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    example: Example
+    sent: list[Message]
+    entry: Entry
+
+
+def gather(
+    approved: Sequence[Example],
+    placements: Placements,
+    find: Callable[[str], Example | None],
+    task: Task,
+    rules: Rules,
+) -> Gathered:
+    """Choose and place. `find` gives an example that is not approved any more.
+
+    Raises InvalidInput when nothing is left to train on, Conflict when one question binds to two sides.
+    """
+    if not approved:
+        raise InvalidInput("Nothing is approved yet, so there is nothing to freeze. Approve corrections in Review.")
+    refused: dict[str, str] = {}
+    usable: dict[str, _Candidate] = {}
+    for example in approved:
+        if reason := problem(example.prompt, example.completion, rules):
+            refused[example.id] = reason
+        else:
+            usable[example.id] = _candidate(example, placements, task, rules)
+    kept, twins = _collapse(usable.values())
+    # Rows of earlier versions that are out now still bind what resembles them.
+    gone = [found for id in placements if id not in usable and (found := find(id))]
+    former = [_candidate(example, placements, task, rules, live=False).entry for example in gone]
+    result = split([candidate.entry for candidate in kept] + former)
+    if result.clashes:
+        raise Conflict(_clash(result.clashes, usable))
+    refused |= twins | result.left_out
+    rows = [_row(usable[id], place.side, place.group) for id, place in result.placements.items()]
+    _require_training_rows(rows, refused)
+    return Gathered(sorted(rows, key=content_of), refused, result)
+
+
+def _candidate(example: Example, placements: Placements, task: Task, rules: Rules, *, live: bool = True) -> _Candidate:
+    sent = as_sent(task, example.prompt, rules.control_tokens)
+    side, group = placements.get(example.id, (None, None))
+    entry = Entry(
+        id=example.id,
+        text=normalise(_question(sent)),
+        conversation=example.conversation_id,
+        fixed=cast(Side | None, example.split),
+        placed=cast(Side | None, side),
+        group=group,
+        live=live,
+    )
+    return _Candidate(example, sent, entry)
+
+
+def _question(sent: Sequence[Message]) -> str:
+    """All that is said before the answer, but for the system message, which all rows share."""
+    said = [message for message in sent if message["role"] != "system"]
+    return said[0]["content"] if len(said) == 1 else "\n".join(f"{m['role']}: {m['content']}" for m in said)
+
+
+def _collapse(candidates: Iterable[_Candidate]) -> tuple[list[_Candidate], dict[str, str]]:
+    """One of each pair that is the same but for spacing, and case of the question; the one bound to a side first."""
+    kept: dict[tuple[str, str, Side | None], _Candidate] = {}
+    twins: dict[str, str] = {}
+    for candidate in sorted(candidates, key=_keeping_order):
+        entry = candidate.entry
+        same = (entry.text, " ".join(candidate.example.completion.split()))
+        bound = entry.fixed or entry.placed
+        # A copy without a side goes with any; copies bound to two sides both stay, for the split to object.
+        sides: tuple[Side | None, ...] = (bound,) if bound else (*SIDES, None)
+        twin = next((kept[(*same, side)] for side in sides if (*same, side) in kept), None)
+        if twin is None:
+            kept[(*same, bound)] = candidate
+        else:
+            twins[entry.id] = f"the same pair as example `{twin.entry.id}`, which is kept"
+    return list(kept.values()), twins
+
+
+def _keeping_order(candidate: _Candidate) -> tuple[Any, ...]:
+    entry, example = candidate.entry, candidate.example
+    texts = [message["content"] for message in candidate.sent]
+    return not entry.placed, not entry.fixed, texts, example.completion, example.provenance, example.id
+
+
+def _row(candidate: _Candidate, side: str, group: str) -> FrozenRow:
+    example = candidate.example
+    return FrozenRow(example.id, side, group, candidate.sent, example.completion, example.provenance)
+
+
+def _require_training_rows(rows: Sequence[FrozenRow], refused: Mapping[str, str]) -> None:
+    if any(row.side == "train" for row in rows):
+        return
+    if rows:
+        raise InvalidInput(
+            f"All {len(rows)} usable rows are held out, so none is left to train on. "
+            "Approve at least one correction, then freeze again."
+        )
+    reasons = "; ".join(f"`{id}`: {reason}" for id, reason in list(refused.items())[:SHOWN_PAIRS])
+    raise InvalidInput(
+        f"None of the {len(refused)} approved examples can be used ({reasons}). Correct one, then freeze."
+    )
+
+
+def _clash(clashes: Sequence[tuple[Entry, Entry]], usable: Mapping[str, _Candidate]) -> str:
+    pairs = "; ".join(
+        f"“{_question(usable[one.id].sent)[:80]}” is for `{one.fixed or one.placed}` as `{one.id}` "
+        f"and for `{other.fixed or other.placed}` as `{other.id}`"
+        for one, other in clashes[:SHOWN_PAIRS]
+    )
+    more = f", and {len(clashes) - SHOWN_PAIRS} more" if len(clashes) > SHOWN_PAIRS else ""
+    return f"The same question stands on two sides: {pairs}{more}. Reject one example of each pair, then freeze again."
