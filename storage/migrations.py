@@ -78,10 +78,11 @@ STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_wheel]
 
 def applied(cursor: duckdb.DuckDBPyConnection) -> int:
     """How many steps the database has seen; 0 for an empty one."""
-    known = cursor.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [MIGRATIONS]).fetchall()
-    if not known[0][0]:
+    try:
+        found = cursor.execute(f"SELECT coalesce(max(number), 0) FROM {MIGRATIONS}").fetchall()
+    except duckdb.CatalogException:
         return 0
-    return int(cursor.execute(f"SELECT coalesce(max(number), 0) FROM {MIGRATIONS}").fetchall()[0][0])
+    return int(found[0][0])
 
 
 def migrate(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -84,7 +84,7 @@ def damaged(path: Path, error: BaseException) -> DatabaseDamaged:
     """What to do about a damaged database file."""
     return DatabaseDamaged(
         f"The database file `{path}` is damaged ({first_line(error)}). Nothing was changed. Stop Flywheel, move the "
-        f"file and `{wal_of(path).name}` away, and restore a backup with `python -m flywheel restore`."
+        f"file and `{wal_of(path).name}` away, and put a backup in its place."
     )
 
 
@@ -101,7 +101,7 @@ def in_words(path: Path, error: duckdb.Error) -> StorageError:
     if "replaying WAL" in text:
         return DatabaseDamaged(
             f"The log `{wal_of(path)}` is damaged in a way that leaves no safe place to cut it. Nothing was changed. "
-            "Restore a backup, or move that file away to go on from the last checkpoint."
+            "Put a backup in place, or move that file away to go on from the last checkpoint."
         )
     if isinstance(error, duckdb.IOException) and not is_damage(error):
         return StorageError(f"`{path}` cannot be opened: {first_line(error)}. Check its rights and the disk.")

@@ -14,7 +14,7 @@ import duckdb
 from storage.chain import Entry, Head, chain
 from storage.errors import BadValue
 from storage.migrations import LEDGER, Columns
-from storage.rows import Value, row_hash, stored
+from storage.rows import Value, check_text, row_hash, stored
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -44,8 +44,9 @@ class Batch:
         if declared is None:
             raise BadValue(f"There is no table `{table}`. The tables are: {', '.join(self._schema)}.")
         values = stored(table, declared, row)
+        entry = Entry(table, str(values["id"]), check_text("by", by), row_hash(table, values))
         self._waiting.append((table, values))
-        self._entries.append(Entry(table, str(values["id"]), by, row_hash(table, values)))
+        self._entries.append(entry)
 
     def undo(self, size: int) -> bool:
         """Forget all appends after the first `size`; False when some are with the engine already."""

@@ -235,13 +235,9 @@ def write_tail(tail: Tail, head: Head) -> None:
 def _outcome(batch: Batch, ask: Ask) -> tuple[Any, BaseException | None]:
     before = batch.size
     try:
-        result = ask.job(Transaction(batch, ask.by))
+        return ask.job(Transaction(batch, ask.by)), None
     except BaseException as error:
         # Whatever it raises belongs to the asker; the thread must outlive it.
         if batch.error is not None or not batch.undo(before):
             raise
         return None, error
-    if batch.error is not None:
-        # The job swallowed an error of the engine; the transaction is lost all the same.
-        raise batch.error
-    return result, None

@@ -123,7 +123,7 @@ def test_damaged_blocks_are_told_when_read(home: Home) -> None:
     for position in range(len(content) // 2, len(content), 50_000):
         content[position] ^= 1
     home.database.write_bytes(content)
-    with pytest.raises(DatabaseDamaged, match=r"is damaged .*restore a backup"):
+    with pytest.raises(DatabaseDamaged, match=r"is damaged .*put a backup in its place"):
         read_all(home)
     assert home.database.read_bytes() == bytes(content)
 

@@ -195,7 +195,7 @@ def test_a_damaged_file_is_refused_and_left_alone(home: Home, seed: int) -> None
     content[start : start + 4096] = os.urandom(4096)
     home.database.write_bytes(content)
     names = sorted(path.name for path in home.path.iterdir())
-    with pytest.raises(DatabaseDamaged, match=r"flywheel\.duckdb` is damaged .*restore a backup"):
+    with pytest.raises(DatabaseDamaged, match=r"flywheel\.duckdb` is damaged .*put a backup in its place"):
         reopen(home)
     assert home.database.read_bytes() == bytes(content)
     assert sorted(path.name for path in home.path.iterdir()) == names

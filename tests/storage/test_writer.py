@@ -5,9 +5,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from storage import writer
 from storage.conversations import ConversationStore
 from storage.database import Database, Transaction
-from storage.errors import BadValue, Stale, StorageError
+from storage.errors import BadValue, Stale, StorageError, Unwritten
 from storage.ids import new_id
 from storage.ledger import verify
 from storage.records import stamped
@@ -184,6 +185,35 @@ def test_several_stores_share_a_transaction(db: Database) -> None:
     with pytest.raises(ValueError, match="all of it"):
         db.write(job, by="x")
     assert store.counts() == {"conversations": 0, "turns": 0}
+
+
+def breaks_after(held: Any) -> Any:
+    """A commit during which the engine breaks: after the rows are durable, or before anything is."""
+
+    def run(self: Any, cursor: Any, head: Any) -> None:
+        if held:
+            _RUN(self, cursor, head)
+        raise duckdb.FatalException("FATAL Error: the database has been invalidated")
+
+    return run
+
+
+_RUN = writer._Attempt.run
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_after_a_break_the_ledger_says_what_held(db: Database, monkeypatch: pytest.MonkeyPatch, held: bool) -> None:
+    db.write(adds("before"), by="x")
+    monkeypatch.setattr(writer._Attempt, "run", breaks_after(held))
+    if held:
+        assert db.write(adds("during"), by="x") == "during"
+    else:
+        with pytest.raises(Unwritten, match="Nothing of this was kept"):
+            db.write(adds("during"), by="x")
+    monkeypatch.undo()
+    assert db.write(adds("z after"), by="x") == "z after"
+    assert owners(db) == ["before", *(["during"] if held else []), "z after"]
+    assert verify(db).ok and db.head.seq == len(owners(db))
 
 
 def test_every_writer_gets_its_own_answer(db: Database) -> None:
