@@ -65,14 +65,17 @@ def stored(db: Database) -> set[str]:
 
 # Small: the log itself does not fit. Large: the log reaches its limit and the checkpoint inside a commit fails, after
 # which the engine refuses everything until it is opened anew.
-@pytest.mark.parametrize(("small_disk", "kilobytes"), [("5m", 4), ("36m", 40)], indirect=["small_disk"])
-def test_a_full_disk_keeps_what_was_acknowledged(small_disk: Path, kilobytes: int) -> None:
+@pytest.mark.parametrize(
+    ("small_disk", "kilobytes", "broke"), [("5m", 12, False), ("26m", 60, True)], indirect=["small_disk"]
+)
+def test_a_full_disk_keeps_what_was_acknowledged(small_disk: Path, kilobytes: int, broke: bool) -> None:
     home = Home.open(small_disk / "home")
     db = Database.open(home.database, home.ledger_tail)
     store = ConversationStore(db)
     talk = store.start(owner="x", task="sql", by="x")
     acknowledged = fill(db, talk.id, kilobytes)
     assert acknowledged and stored(db) == set(acknowledged)
+    assert (db._engine.generation > 1) == broke
 
     (small_disk / "ballast").unlink()
     began = time.monotonic()
@@ -92,7 +95,7 @@ def test_a_failed_checkpoint_is_got_over(small_disk: Path) -> None:
     home = Home.open(small_disk / "home")
     db = Database.open(home.database, home.ledger_tail)
     talk = ConversationStore(db).start(owner="x", task="sql", by="x")
-    acknowledged = fill(db, talk.id, 4)
+    acknowledged = fill(db, talk.id, 12)
     with pytest.raises(DiskFull, match="The disk is full"):
         db.checkpoint()
     assert db._engine.generation > 1
