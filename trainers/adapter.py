@@ -63,18 +63,21 @@ def save_adapter(model: Any, folder: Path, base: str, revision: str | None) -> N
     """Save the LoRA of a PeftModel: the same weights give the same bytes, wherever and whenever."""
     beside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
-    model.save_pretrained(str(beside), save_embedding_layers=False)
-    for extra in {entry.name for entry in beside.iterdir()} - set(ADAPTER_FILES):
-        (beside / extra).unlink()
-    config = read_json(beside / ADAPTER_FILES[0])
-    # peft writes this set in an order that changes from one process to the next.
-    config["target_modules"] = sorted(config["target_modules"])
-    config |= {"base_model_name_or_path": base, "revision": revision}
-    write_json(beside / ADAPTER_FILES[0], dict(sorted(config.items())))
-    sync_file(beside / ADAPTER_FILES[1])
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.replace(folder)
-    sync_folder(folder.parent)
+    try:
+        model.save_pretrained(str(beside), save_embedding_layers=False)
+        for extra in {entry.name for entry in beside.iterdir()} - set(ADAPTER_FILES):
+            (beside / extra).unlink()
+        config = read_json(beside / ADAPTER_FILES[0])
+        # peft writes this set in an order that changes from one process to the next.
+        config["target_modules"] = sorted(config["target_modules"])
+        config |= {"base_model_name_or_path": base, "revision": revision}
+        write_json(beside / ADAPTER_FILES[0], dict(sorted(config.items())))
+        sync_file(beside / ADAPTER_FILES[1])
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.replace(folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def read_header(path: Path) -> Header:

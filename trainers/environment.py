@@ -38,6 +38,8 @@ def prepare() -> None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[0]
     silence()
+    # Gradients that stop at an operator are worth no more than a crash, and cost more.
+    warnings.filterwarnings("error", message=r".*an autograd kernel was not registered")
 
 
 def silence() -> None:

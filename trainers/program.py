@@ -22,6 +22,10 @@ from trainers.process import PROCESS, write_process
 FINISHED, FAILED, REFUSED, CANCELLED = 0, 1, 2, 130
 
 
+DISK_FULL = ("No space left on device", "PytorchStreamWriter failed writing", "unexpected pos")
+"""How torch and safetensors say it: they do not pass the system's error on."""
+
+
 class Cancelled(Exception):
     """Someone asked the program to stop, and it did so at a safe point."""
 
@@ -117,7 +121,8 @@ def explain(error: Exception) -> str:
         return text
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
         return "There was not enough memory. Lower batch_size or max_length, or train on a larger machine."
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"The disk is full ({error.filename or 'while writing'}). Free some space and resume the run."
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    if full or any(words in text for words in DISK_FULL):
+        return "The disk is full. Free some space and resume the run."
     first = text.splitlines()[0] if text else "no message"
     return f"{type(error).__name__}: {first}. The log holds the details."

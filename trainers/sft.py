@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainers import environment
+from trainers import checkpoints, environment
 from trainers.files import JobError, sha256_of
 from trainers.job import ADAPTER, ADAPTER_FILES, CHECKPOINTS, METRICS_FILE, Job, read_job, write_manifest
 from trainers.plan import Plan, by_length, draw
@@ -60,11 +60,17 @@ def train(run_dir: Path, stop: Stop) -> dict[str, str]:
     device = base.default_device()
     lessons = prepare_lessons(run_dir, job, base.load_tokenizer(base.resolve_base(job.base, job.revision)))
     stop.check()
-    trainer = build_trainer(run_dir, job, lessons, stop, device)
-    point = _starting_point(run_dir, job, lessons.settings)
+    folder = run_dir / CHECKPOINTS
+    checkpoints.discard_incomplete(folder)
+    point = checkpoints.starting_point(run_dir, folder, job.resume_from, lessons.settings)
     if point is not None:
         print(f"resuming from {point.name}", flush=True)
-    trainer.train(resume_from_checkpoint=str(point) if point else None)
+    trainer = build_trainer(run_dir, job, lessons, stop, device)
+    try:
+        trainer.train(resume_from_checkpoint=str(point) if point else None)
+    except Exception:
+        checkpoints.discard_incomplete(folder)
+        raise
     if trainer.state.global_step < trainer.state.max_steps:
         raise Cancelled
     finish(run_dir, job, trainer)
@@ -152,14 +158,6 @@ def finish(run_dir: Path, job: Job, trainer: Any) -> None:
         raise TrainingError("The trained weights are not finite. Lower `learning_rate` and start again.")
     save_adapter(trainer.model, run_dir / ADAPTER, job.base, job.revision)
     write_manifest(run_dir, [*(f"{ADAPTER}/{name}" for name in ADAPTER_FILES), METRICS_FILE])
-
-
-def _starting_point(run_dir: Path, job: Job, settings: dict[str, Any]) -> Path | None:
-    from trainers import checkpoints
-
-    folder = run_dir / CHECKPOINTS
-    checkpoints.discard_incomplete(folder)
-    return checkpoints.starting_point(run_dir, folder, job.resume_from, settings)
 
 
 def _dataset(lessons: list[Lesson]) -> Any:
