@@ -1,0 +1,42 @@
+"""The database file behind the sandbox's copy: when it has changed, and what became of a copying, in words."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import ConfigurationError, Unavailable
+
+
+def state_of(database: Path) -> tuple[tuple[int, int], ...]:
+    """Size and time of the file and of its log; they change whenever its rows do."""
+    if not database.is_file():
+        raise ConfigurationError(f"There is no database file `{database}`. Name an existing DuckDB file.")
+    state = []
+    for path in (database, database.with_name(database.name + ".wal")):
+        # The log comes and goes with whoever writes.
+        with contextlib.suppress(FileNotFoundError):
+            state.append((path.stat().st_size, path.stat().st_mtime_ns))
+    return tuple(state)
+
+
+def tables_of(answer: dict[str, Any], database: Path) -> dict[str, list[tuple[str, str]]]:
+    """The tables that the copying child says it has copied, name → (column, type). Its failures raise, in words."""
+    if "failed" in answer:
+        raise _failure(database, answer["message"])
+    if answer["missing"]:
+        existing = ", ".join(f"`{name}`" for name in answer["existing"]) or "none"
+        missing = answer["missing"][0]
+        raise ConfigurationError(f"The database `{database.name}` has no table `{missing}`. It has: {existing}.")
+    return {name: [(column, kind) for column, kind in columns] for name, columns in answer["tables"].items()}
+
+
+def _failure(database: Path, message: str) -> ConfigurationError | Unavailable:
+    if "Could not set lock" in message:
+        return Unavailable(
+            f"Another program has the database `{database.name}` open for writing, so its rows cannot be read. "
+            "Close that program, or name a copy of the file."
+        )
+    if "No space left" in message:
+        return Unavailable(f"There is no room to copy the tables of `{database.name}`. Free some disk space.")
+    first = message.split("\n", 1)[0].replace(str(database), database.name).rstrip(".!")
+    return ConfigurationError(f"The database `{database.name}` cannot be read: {first}. Name a DuckDB file.")

@@ -1,0 +1,277 @@
+"""The SQL sandbox: judged statements run in a child process, on a private copy of the allowed tables.
+
+Owns the child processes (start, deadline, kill, replacement) and the copy. The copy is made again when the database
+file changes, so the file itself is open only for the moment of copying and no statement ever touches it.
+One child serves many statements, one at a time, each on a fresh connection; a child that overruns is killed and the
+next statement starts another. Knows neither models nor chats; what is allowed is decided in `sql_rules`.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flywheel.errors import FlywheelError, Unavailable
+from flywheel.tasks.sql_copy import state_of, tables_of
+from flywheel.tasks.sql_rules import TOO_COMPLEX, Verdict, judge, strip_fence, text_problem
+
+PROGRAM = Path(__file__).with_name("sql_child.py")
+START_SECONDS = 30.0
+COPY_SECONDS = 300.0
+# What the engine's own clock needs to stop a statement and what a result needs to travel, on top of `seconds`.
+GRACE_SECONDS = 0.5
+MAX_ANSWER_BYTES = 16_000_000
+COPY_NAME = "flywheel_sandbox.duckdb"
+
+
+class Overrun(Exception):
+    """The child did not answer in time, or nothing that can be read."""
+
+
+class Died(Exception):
+    """The child ended before it answered. Its argument is the exit status, negative for a signal."""
+
+
+@dataclass(frozen=True)
+class SqlResult:
+    """What became of one statement. `rows` hold JSON values; `error` is "time", "memory", a sentence or None."""
+
+    accepted: bool
+    reason: str
+    columns: list[str] = field(default_factory=list)
+    rows: list[list[Any]] = field(default_factory=list)
+    truncated: bool = False
+    error: str | None = None
+    seconds: float = 0.0
+
+
+class SqlChild:
+    """One child process: line in, line out. Not thread-safe. Its environment is empty, its session its own."""
+
+    def __init__(self, settings: dict[str, Any], cwd: Path, seconds: float) -> None:
+        """Starts the program and waits for its first answer, `greeting`. Raises Unavailable when it cannot start."""
+        command = [sys.executable, "-I", "-B", str(PROGRAM)]
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                bufsize=0, env={}, cwd=cwd, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise Unavailable(f"The SQL sandbox could not be started ({error.strerror}). Free some memory.") from error
+        self._left = b""
+        try:
+            self.greeting = self.ask(settings, seconds)
+        except (Overrun, Died) as error:
+            self.kill()
+            raise Unavailable("The SQL sandbox could not be started in time. Try again in a moment.") from error
+
+    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """The answer to `request`. Raises Overrun after `seconds`, Died when the child ends; then only kill it."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        left = json.dumps(request).encode("ascii") + b"\n"
+        try:
+            while left:
+                left = left[os.write(self._process.stdin.fileno(), left) :]
+        except BrokenPipeError as error:
+            raise Died(self._status()) from error
+        line = self._line(self._process.stdout.fileno(), time.monotonic() + seconds)
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError as error:
+            raise Overrun("The SQL child answered nonsense.") from error
+        return answer
+
+    def _line(self, pipe: int, deadline: float) -> bytes:
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        while b"\n" not in self._left:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                raise Overrun("The SQL child did not answer in time.")
+            piece = os.read(pipe, 1 << 16)
+            if not piece:
+                raise Died(self._status())
+            self._left += piece
+            if len(self._left) > MAX_ANSWER_BYTES:
+                raise Overrun("The SQL child answered too much.")
+        line, _, self._left = self._left.partition(b"\n")
+        return line
+
+    def _status(self) -> int:
+        try:
+            return self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self._process.wait()
+
+    def kill(self) -> None:
+        """Ends the child and all it may have started. Safe to call twice."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+class SqlServer:
+    """Keeps one serving child alive: starts it when needed, replaces it when spent. Thread-safe.
+
+    `copy` is the file with the tables, or None for a server that can only parse.
+    """
+
+    def __init__(self, folder: Path, copy: Path | None, *, seconds: float, max_rows: int, memory_mb: int) -> None:
+        self._settings = {
+            "folder": str(folder), "copy": None if copy is None else str(copy), "seconds": seconds,
+            "max_rows": max_rows, "memory_mb": memory_mb, "address_mb": 1024 + 2 * memory_mb,
+        }  # fmt: skip
+        self._empty = folder / "empty"
+        self._empty.mkdir(exist_ok=True)
+        self._seconds = seconds
+        self._child: SqlChild | None = None
+        self._lock = threading.RLock()
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The child's answer, {"error": "time" | "memory" | sentence} when it had to be replaced."""
+        with self._lock:
+            child = self._child = self._child or self._started()
+            try:
+                answer = child.ask(request, self._seconds + GRACE_SECONDS)
+            except Overrun:
+                answer = {"error": "time", "spent": True}
+            except Died as death:
+                # The kernel's refusal of memory ends an engine by these two signals, the limit on computing by SIGXCPU.
+                reasons = {-signal.SIGKILL: "memory", -signal.SIGABRT: "memory", -signal.SIGXCPU: "time"}
+                answer = {
+                    "error": reasons.get(death.args[0], "The database could not run this statement."),
+                    "spent": True,
+                }
+            if answer.get("spent"):
+                self.stop()
+            return answer
+
+    def stop(self) -> None:
+        """Ends the child; the next question starts another."""
+        with self._lock:
+            child, self._child = self._child, None
+            if child is not None:
+                child.kill()
+
+    def _started(self) -> SqlChild:
+        child = SqlChild(self._settings, self._empty, START_SECONDS)
+        if "failed" in child.greeting:
+            child.kill()
+            raise Unavailable(f"The SQL sandbox could not be started: {child.greeting['message']}")
+        return child
+
+
+def judged(text: str, tables: Collection[str], server: SqlServer) -> Verdict:
+    """The guard's verdict on `text`: its bytes, then the engine's parse of it in the child, then the rules."""
+    problem = text_problem(text)
+    if problem is not None:
+        return Verdict(False, problem)
+    parsed = server.ask({"parse": text})
+    if "tree" in parsed:
+        return judge(parsed, tables)
+    return Verdict(False, TOO_COMPLEX if parsed["error"] in ("time", "memory") else parsed["error"])
+
+
+class SqlSandbox:
+    """Checks and runs statements against the allowed tables of one DuckDB file. Thread-safe.
+
+    `tables`: None for all base tables of schema main; a view only by its name. `seconds` and `memory_mb` bound one
+    statement. Raises ConfigurationError (no such file or table) or Unavailable (open for writing elsewhere).
+    """
+
+    def __init__(
+        self,
+        database: Path,
+        tables: Collection[str] | None = None,
+        *,
+        seconds: float = 2.0,
+        max_rows: int = 1000,
+        memory_mb: int = 256,
+    ) -> None:
+        self._database = Path(database).absolute()
+        self._wanted = None if tables is None else list(tables)
+        self._folder = Path(tempfile.mkdtemp(prefix="flywheel-sql-"))
+        self._copy = self._folder / COPY_NAME
+        self._server = SqlServer(self._folder, self._copy, seconds=seconds, max_rows=max_rows, memory_mb=memory_mb)
+        self._finish = weakref.finalize(self, finish, self._server, self._folder)
+        # Held from the look at the file to the answer: nobody renews the copy under a running statement.
+        self._lock = threading.RLock()
+        self._state: tuple[tuple[int, int], ...] | None = None
+        self._tables: dict[str, list[tuple[str, str]]] = {}
+        try:
+            self._refresh()
+        except FlywheelError:
+            self.close()
+            raise
+
+    def tables(self) -> dict[str, list[tuple[str, str]]]:
+        """The allowed tables, name → (column, type) in order."""
+        return self._refresh()
+
+    def check(self, statement: str) -> Verdict:
+        """The guard's verdict; nothing is executed. Raises Unavailable when the database or the child is."""
+        return self._judged(strip_fence(statement))
+
+    def run(self, statement: str) -> SqlResult:
+        """The guard's verdict and, when accepted, what the statement gave. Words, never an exception, on failure."""
+        started = time.monotonic()
+        text = strip_fence(statement)
+        try:
+            with self._lock:
+                verdict = self._judged(text)
+                answer = self._server.ask({"run": text}) if verdict.accepted else {}
+        except FlywheelError as error:
+            verdict, answer = Verdict(False, str(error)), {"error": str(error)}
+        return SqlResult(
+            verdict.accepted, verdict.reason, answer.get("columns", []), answer.get("rows", []),
+            answer.get("truncated", False), answer.get("error"), time.monotonic() - started,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Ends the child and removes the copy. Safe to call twice."""
+        self._finish()
+
+    def _judged(self, text: str) -> Verdict:
+        with self._lock:
+            tables = {name: [column for column, _ in columns] for name, columns in self._refresh().items()}
+            return judged(text, tables, self._server)
+
+    def _refresh(self) -> dict[str, list[tuple[str, str]]]:
+        with self._lock:
+            state = state_of(self._database)
+            if state != self._state:
+                self._server.stop()
+                self._state = None
+                self._tables = _copied(self._database, self._wanted, self._folder, self._copy)
+                self._state = state
+            return self._tables
+
+
+def finish(server: SqlServer, folder: Path) -> None:
+    """Ends the child and removes its folder."""
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copied(database: Path, wanted: list[str] | None, folder: Path, copy: Path) -> dict[str, list[tuple[str, str]]]:
+    """Copies in a child of its own, so that an open connection of this process to the file is left alone."""
+    copy.unlink(missing_ok=True)
+    settings = {"source": str(database), "tables": wanted, "folder": str(folder), "copy": str(copy)}
+    child = SqlChild(settings, folder, COPY_SECONDS)
+    child.kill()
+    return tables_of(child.greeting, database)
