@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.tiny import chat_row, make_tiny_model
-from trainers import environment
+from trainers import environment, sft
 from trainers.job import Job, write_job
 
 ROWS = [chat_row(f"how many orders in {city} last year", f"select count from {city}") for city in "abcdefghijkl"]
@@ -32,7 +32,19 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def make_run(base: Path, tmp_path: Path) -> MakeRun:
     """Make a run directory: `make_run("name", rows=…, validation=…, replay=…, max_steps=…)`."""
+    return maker(base, tmp_path)
 
+
+@pytest.fixture(scope="session")
+def trained_once(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of 30 steps; copy it before you change anything."""
+    environment.silence()
+    run = maker(base, tmp_path_factory.mktemp("trained"))("run", max_steps=30)
+    assert sft.run(run) == 0
+    return run
+
+
+def maker(base: Path, tmp_path: Path) -> MakeRun:
     def make(name: str = "run", *, rows: Any = ROWS, validation: Any = (), replay: Any = None, **settings: Any) -> Path:
         folder = tmp_path / name
         folder.mkdir()

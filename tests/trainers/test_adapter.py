@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.tiny import make_tiny_model
-from tests.trainers.conftest import MakeRun
-from trainers import sft
 from trainers.adapter import check_adapter
 from trainers.files import write_manifest
 
@@ -15,11 +13,9 @@ NAMES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 @pytest.fixture
-def adapter(make_run: MakeRun, tmp_path: Path) -> Path:
-    run = make_run(max_steps=1)
-    assert sft.run(run) == 0
+def adapter(trained_once: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "adapter"
-    shutil.copytree(run / "adapter", folder)
+    shutil.copytree(trained_once / "adapter", folder)
     write_manifest(folder, NAMES)
     return folder
 

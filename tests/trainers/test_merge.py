@@ -1,21 +1,19 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.trainers.conftest import MakeRun
-from trainers import sft
 from trainers.base import load_base
 from trainers.files import JobError
 from trainers.merge import merge, save_merged
 
 
 @pytest.mark.parametrize("form", ["full", "nf4-dequantised"])
-def test_merged_model_answers_as_the_adapter(make_run: MakeRun, base: Path, tmp_path: Path, form: str) -> None:
+def test_merged_model_answers_as_the_adapter(trained_once: Path, base: Path, tmp_path: Path, form: str) -> None:
     import torch
     from peft import PeftModel
 
-    run = make_run(max_steps=12)
-    assert sft.run(run) == 0
+    run = trained_once
     plain, tokenizer = load_base(str(base), None, form, "cpu")
     prompt = torch.arange(3, 40)[None]
     with torch.no_grad():
@@ -30,9 +28,9 @@ def test_merged_model_answers_as_the_adapter(make_run: MakeRun, base: Path, tmp_
     assert torch.nn.functional.cosine_similarity(change, (wanted - before).flatten(), dim=0) > 0.99
 
 
-def test_damaged_adapter_is_not_merged(make_run: MakeRun, base: Path) -> None:
-    run = make_run(max_steps=1)
-    assert sft.run(run) == 0
+def test_damaged_adapter_is_not_merged(trained_once: Path, base: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained_once, run)
     (run / "adapter/adapter_model.safetensors").write_bytes(b"")
     with pytest.raises(JobError, match="cannot be merged"):
         merge(str(base), None, "full", run / "adapter")

@@ -1,4 +1,5 @@
 import json
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -18,9 +19,9 @@ def answers_of(run: Path, suite: str, version: str) -> list[str]:
 
 
 @pytest.fixture
-def trained(make_run: MakeRun) -> Path:
-    run = make_run(max_steps=30)
-    assert sft.run(run) == 0
+def trained(trained_once: Path, tmp_path: Path) -> Path:
+    run = tmp_path / "run"
+    shutil.copytree(trained_once, run)
     write_rows(run / "suite.jsonl", PROMPTS)
     return run
 
@@ -71,7 +72,7 @@ def test_base_is_the_same_before_and_after_an_adapter(trained: Path, base: Path)
 
 
 def test_two_adapters_do_not_mix(trained: Path, base: Path, make_run: MakeRun) -> None:
-    other = make_run("other", max_steps=30, seed=9, learning_rate=2e-2)
+    other = make_run("other", max_steps=10, seed=9, learning_rate=2e-2)
     assert sft.run(other) == 0
     write_predict(trained, [suite(base, Contender("v1", "adapter"), Contender("v2", "../other/adapter"))])
     assert predict.run(trained) == 0
@@ -143,10 +144,9 @@ def cancel_when_begun(run: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{}", '{"suites": [{"suite": "a"}]}', '{"suites": [{"colour": 1, "versions": []}]}'])
-def test_wrong_request_fails_in_words(make_run: MakeRun, text: str) -> None:
-    run = make_run()
-    (run / "predict.json").write_text(text)
-    assert predict.run(run) == 1
-    outcome = read_outcome(run / "predictions")
+def test_wrong_request_fails_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "predict.json").write_text(text)
+    assert predict.run(tmp_path) == 1
+    outcome = read_outcome(tmp_path / "predictions")
     assert outcome is not None
     assert "predict.json" in outcome.reason
