@@ -84,7 +84,7 @@ def _sql(settings: Settings, args: Namespace) -> int:
 
 
 def _show(events: Iterable[Event], args: Namespace) -> int:
-    code, streamed = 0, ""
+    code, streamed, shown = 0, "", False
     progress = report.Progress(sys.stderr)
     for event in events:
         if "progress" in event:
@@ -94,10 +94,13 @@ def _show(events: Iterable[Event], args: Namespace) -> int:
             streamed = event["stream"]
         elif "result" in event:
             progress.end()
+            shown = True
             print(json.dumps(event["result"], default=str) if args.json else report.result(args, event["result"]))
         elif "exit" in event:
             code = int(event["exit"])
     progress.end()
+    if not shown and not args.json and code == 0:
+        print("Nothing there yet.")
     return code
 
 

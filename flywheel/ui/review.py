@@ -72,7 +72,7 @@ class ReviewPage:
                     load = gr.Button("Load example corrections", elem_id="load-corrections")
             with gr.Column(scale=5, min_width=320, visible="hidden") as body:
                 view = gr.HTML(elem_id="item")
-                completion = gr.Textbox(label="Corrected answer", lines=3, max_lines=14, elem_id="completion")
+                completion = gr.Textbox(label="Corrected answer", lines=5, max_lines=5, elem_id="completion")
                 result = gr.HTML(elem_id="result")
                 with gr.Row():
                     approve = gr.Button("Approve", variant="primary", elem_id="approve")
@@ -212,10 +212,15 @@ def result_view(item: Item) -> str:
     outcome = item.outcome
     if outcome is not None and outcome.columns:
         cut = " (cut)" if outcome.truncated else ""
-        parts.append(markup.table(outcome.columns, outcome.rows, f"Result: {len(outcome.rows)} rows{cut}", limit=20))
+        parts.append(markup.table(outcome.columns, outcome.rows, f"Result: {count(len(outcome.rows))}{cut}", limit=20))
     elif outcome is not None and not item.problem and outcome.sentence:
         parts.append(markup.note(outcome.sentence))
     return "".join(parts)
+
+
+def count(rows: int) -> str:
+    """A number of rows in words."""
+    return "1 row" if rows == 1 else f"{rows} rows"
 
 
 def pseudonym(person: str) -> str:

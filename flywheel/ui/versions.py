@@ -142,8 +142,10 @@ def versions_view(views: list[VersionView]) -> str:
     return markup.table(["version", "state", "dataset", "run", *SUITES, "gate", "base form"], rows)
 
 
-def percent(measure: Measure) -> str:
+def percent(measure: Measure | None) -> str:
     """A share with its interval."""
+    if measure is None:
+        return "not scored"
     return f"{measure.value:.1%} ({measure.lo:.0%} to {measure.hi:.0%})"
 
 

@@ -1,0 +1,129 @@
+"""The commands: exit codes, JSON, errors in one sentence, alone on a home and through the app that holds it."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flywheel.cli import main
+from tests.support.app import free_port, serving, settings_for
+
+Run = Callable[..., tuple[int, str, str]]
+ROW = {"prompt": "How many stores are there?", "completion": "SELECT count(*) FROM stores"}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GRADIO_SERVER_PORT", str(free_port()))
+
+    def command(*argv: str, stdin: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        code = main(list(argv))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(ROW) + "\n" + '{"prompt": "", "completion": "SELECT 1"}\n' + "not json\n")
+    return path
+
+
+def lines(out: str) -> Iterator[dict[str, object]]:
+    return (json.loads(line) for line in out.splitlines())
+
+
+def test_wrong_use_exits_2(run: Run) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("fly")
+    assert caught.value.code == 2
+
+
+def test_wrong_setting_is_one_line_and_exits_2(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYWHEEL_TASK", "poetry")
+    code, out, err = run("status")
+    assert (code, out) == (2, "")
+    assert err == "FLYWHEEL_TASK is `poetry`. Set it to `sql` or `chat`.\n"
+
+
+def test_freeze_with_nothing_approved_exits_1_in_words(run: Run) -> None:
+    code, out, err = run("freeze")
+    assert code == 1 and out == ""
+    assert "approve" in err.lower() and "Traceback" not in err
+    code, out, _ = run("freeze", "--json")
+    assert code == 1 and set(json.loads(out)) == {"error"}
+
+
+def test_good_rows_are_taken_and_bad_ones_named(run: Run, rows: Path) -> None:
+    code, out, _ = run("import", str(rows), "--approved", "--json")
+    report = json.loads(out)
+    assert code == 0 and report["added"] == 1
+    assert [line for line, _ in report["bad"]] == [2, 3]
+    code, out, _ = run("import", str(rows), "--approved", "--json")
+    assert json.loads(out)["added"] == 0 and json.loads(out)["duplicates"] == 1
+
+
+def test_same_rows_freeze_to_the_same_version(run: Run, rows: Path) -> None:
+    run("import", str(rows), "--approved")
+    first = json.loads(run("freeze", "--json")[1])
+    code, out, _ = run("freeze", "--json")
+    again = json.loads(out)
+    assert code == 0 and first["id"] == again["id"] == "d1"
+    assert first["created_now"] and not again["created_now"]
+    assert first["counts"]["train"] == 1
+
+
+def test_pending_rows_are_decided_without_a_browser(run: Run, rows: Path) -> None:
+    run("import", str(rows))
+    (item,) = lines(run("review", "list", "--json")[1])
+    code, _, err = run("review", "edit", str(item["id"]), "--completion", "-", stdin="DROP TABLE stores")
+    assert code == 1 and "cannot be approved" in err
+    edited = "SELECT count(*) AS n FROM stores"
+    code, out, _ = run("review", "edit", str(item["id"]), "--completion", "-", "--json", stdin=edited)
+    assert code == 0 and json.loads(out)["completion"] == edited
+    assert list(lines(run("review", "list", "--json")[1])) == []
+
+
+def test_unknown_version_is_named(run: Run) -> None:
+    for command in (["promote", "v9"], ["evaluate", "v9"], ["versions", "show", "v9"]):
+        code, _, err = run(*command)
+        assert code == 1 and "`v9`" in err
+
+
+def test_sql_lines_are_judged_in_order(run: Run) -> None:
+    given = '{"sql": "SELECT count(*) FROM stores"}\nnot json\n{"sql": "DELETE FROM stores"}\n'
+    code, out, _ = run("sql", "check", stdin=given)
+    assert code == 0 and [v["accepted"] for v in lines(out)] == [True, False, False]
+    code, out, _ = run("sql", "run", stdin=given)
+    assert code == 0 and next(lines(out))["rows"] == [[5]]
+
+
+def test_ledger_verifies_after_work(run: Run, rows: Path) -> None:
+    run("import", str(rows))
+    code, out, _ = run("audit", "verify", "--json")
+    assert code == 0 and json.loads(out)["ok"] is True
+
+
+def test_command_goes_through_the_app_that_holds_the_home(run: Run, rows: Path, tmp_path: Path) -> None:
+    with serving(settings_for(tmp_path / "home")) as app:
+        code, out, _ = run("import", str(rows), "--json")
+        assert code == 0 and json.loads(out)["added"] == 1
+        assert json.loads(run("status", "--json")[1])["waiting"] == 1
+        code, out, _ = run("ask", "How many stores are there?", "--json")
+        assert code == 0 and json.loads(out)["version"] == "v0"
+        code, _, err = run("promote", "v9")
+        assert code == 1 and "`v9`" in err
+        code, out, _ = run("login-link", "--role", "reviewer", "--name", "ann", "--json")
+        assert json.loads(out)["link"].startswith(f"{app.url}/enter?token=")
+
+
+def test_second_app_on_a_home_is_refused_in_one_line(run: Run, tmp_path: Path) -> None:
+    with serving(settings_for(tmp_path / "home")) as app:
+        code, _, err = run("serve")
+        assert code == 1 and app.url in err and "already running" in err and err.count("\n") == 1
