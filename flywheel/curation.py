@@ -12,9 +12,10 @@ from pathlib import Path
 
 from flywheel.errors import PUBLIC, Conflict, InvalidInput, NotFound
 from flywheel.roles import Principal, Role, require
+from flywheel.rows import why_unusable
 from flywheel.tasks.build import Task
 from flywheel.tasks.sql import SqlOutcome
-from flywheel.validity import Rules, problem
+from flywheel.validity import Rules
 from flywheel.worddiff import Part, word_diff
 from storage.conversations import ConversationStore, Turn
 from storage.errors import Stale
@@ -156,7 +157,7 @@ class Curation:
         """Why this completion of an example cannot be approved, without a full stop; None when it can."""
         if example.answer is not None and completion.strip() == example.answer.strip():
             return "the completion is the very answer that was found wrong"
-        found = problem(example.prompt, completion, self._rules())
+        found = why_unusable(self._task, example.prompt, completion, self._rules())
         found = found or self._task.problem(example.prompt, completion)
         return found.rstrip(".") if found else None
 

@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from flywheel.errors import Conflict, InvalidInput
 from flywheel.neighbours import normalise
-from flywheel.rows import Message, as_sent, content_of
+from flywheel.rows import as_sent, content_of, why_unusable
 from flywheel.splitting import SIDES, Entry, Side, Split, split
 from flywheel.tasks.build import Task
-from flywheel.validity import Rules, problem
+from flywheel.validity import Message, Rules
 from storage.examples import Example
 
 SHOWN_PAIRS = 5
@@ -67,7 +67,7 @@ def gather(
     refused: dict[str, str] = {}
     usable: dict[str, _Candidate] = {}
     for example in approved:
-        if reason := problem(example.prompt, example.completion, rules):
+        if reason := why_unusable(task, example.prompt, example.completion, rules):
             refused[example.id] = reason
         else:
             usable[example.id] = _candidate(example, placements, task, rules)

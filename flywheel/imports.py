@@ -14,10 +14,10 @@ from typing import Any
 
 from flywheel.errors import InvalidInput
 from flywheel.roles import Principal, Role, require
-from flywheel.rows import FORMATS, from_row, shown
+from flywheel.rows import FORMATS, from_row, shown, why_unusable
 from flywheel.splitting import SIDES
 from flywheel.tasks.build import Task
-from flywheel.validity import Rules, problem
+from flywheel.validity import Rules
 from storage.examples import ExampleStore, NewExample
 
 MOST_BYTES = 50 * 1000 * 1000
@@ -121,7 +121,7 @@ class _Reading:
         except ValueError as error:
             self.bad.append((number, str(error)))
             return
-        found = problem(prompt, completion, self._rules)
+        found = why_unusable(self._task, prompt, completion, self._rules)
         if found is None and self._state == "approved":
             found = self._task.problem(prompt, completion)
         if found:

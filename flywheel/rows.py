@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from flywheel.tasks.build import Task
 from flywheel.tasks.tokens import neutralise_messages
+from flywheel.validity import Message, Rules, problem
 
-Message = dict[str, str]
 FORMATS = ("openai", "prompt-completion", "csv")
 
 
@@ -43,6 +43,14 @@ def as_sent(task: Task, prompt: Sequence[Message], control_tokens: Sequence[str]
     if own:
         sent = own + [message for message in sent if message["role"] != "system"]
     return neutralise_messages(sent, control_tokens)
+
+
+def why_unusable(task: Task, prompt: Sequence[Message], completion: str, rules: Rules) -> str | None:
+    """Why an example of this task cannot be trained on, as words without a full stop; None when it can.
+
+    What its SQL does is not asked: that is `task.problem`.
+    """
+    return problem(prompt, completion, rules, lambda messages: as_sent(task, messages, rules.control_tokens))
 
 
 def line(row: dict[str, Any]) -> str:

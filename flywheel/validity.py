@@ -23,12 +23,20 @@ class Rules:
     """Tokens of a prompt with its completion, rendered for the base."""
 
 
-def problem(prompt: Sequence[Mapping[str, Any]], completion: Any, rules: Rules) -> str | None:
-    """Why this pair cannot be trained on, as words without a full stop; None when it can."""
+def problem(
+    prompt: Sequence[Mapping[str, Any]],
+    completion: Any,
+    rules: Rules,
+    sent: Callable[[list[Message]], list[Message]] = list,
+) -> str | None:
+    """Why this pair cannot be trained on, as words without a full stop; None when it can.
+
+    `sent` gives what the model is sent for a prompt: that is what has to fit.
+    """
     return (
         _prompt_problem(prompt)
         or _completion_problem(completion, rules.control_tokens)
-        or _length_problem([dict(message) for message in prompt], completion, rules)
+        or _length_problem(sent([dict(message) for message in prompt]), completion, rules)
     )
 
 

@@ -106,7 +106,7 @@ def test_unusable_rows_are_refused_by_name(desk: Desk) -> None:
         (asked("q"), "\t ", "the completion has only blanks"),
         (asked("q"), "a<|im_start|>b", "`<|im_start|>`"),
         (asked("q"), "nul\0", "null character"),
-        (asked("word " * 150), "word " * 100, "250 tokens, and at most 200 fit"),
+        (asked("word " * 150), "word " * 100, "252 tokens, and at most 200 fit"),
         ([{"role": "system", "content": "only"}], "fine", "no message by `user`"),
         ([*asked("q"), *asked("r")], "fine", "by `user` where `assistant` is expected"),
         ([*asked("q"), {"role": "assistant", "content": "a"}], "fine", "ends with a message by `assistant`"),
@@ -127,6 +127,16 @@ def test_unusable_rows_are_refused_by_name(desk: Desk) -> None:
     assert set(listed) == set(reasons)
     assert all(reasons[id] in listed[id] for id in listed)
     assert frozen.version.refused == frozen.refused
+
+
+def test_system_message_counts_for_the_length(tmp_path: Path) -> None:
+    desk = Desk.open(tmp_path / "home", ChatTask("word " * 150))
+    desk.approved([("word " * 40, "word " * 20), ("short", "fits")])
+    frozen = desk.datasets.freeze(OWNER)
+    assert [entry["reason"] for entry in frozen.refused] == [
+        "it is too long for the base: 210 tokens, and at most 200 fit"
+    ]
+    desk.database.close()
 
 
 def test_only_unusable_rows_freeze_nothing(desk: Desk) -> None:
