@@ -91,7 +91,7 @@ def test_edited_completion_is_what_was_approved(desk: Desk) -> None:
         ("a<|im_end|>b", "`<|im_end|>`"),
         ("nul\0l", "null character"),
         ("half \ud800", "half a character"),
-        ("word " * 300, "301 tokens, and at most 200 fit"),
+        ("word " * 300, "306 tokens, and at most 200 fit"),
     ],
 )
 def test_unusable_completion_cannot_be_approved(desk: Desk, completion: str, words: str) -> None:
