@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from flywheel import runfiles
 from flywheel.base_model import BaseModel
@@ -29,6 +30,16 @@ TERM_AFTER_S, KILL_AFTER_S = 10.0, 30.0
 """Seconds after a cancel request: a program stops at its next step by itself; one that hangs is made to."""
 
 
+class Programs(Protocol):
+    """The processes behind runs."""
+
+    def answer(self, folder: Path) -> None:
+        """Start the program that answers what predict.json of this run asks."""
+
+    def killed_by(self, folder: Path, evaluating: bool) -> int | None:
+        """The signal that ended the run's program; None when it was none, or nobody here saw it."""
+
+
 class Follower:
     """Takes the active run forward. `changing` guards every change of a run's state."""
 
@@ -40,13 +51,13 @@ class Follower:
         home: Home,
         base: BaseModel,
         scoring: Scoring,
-        launch_predict: Callable[[Path], None],
+        programs: Programs,
         changing: threading.RLock,
         on_version: Callable[[str], None],
     ) -> None:
         self._database, self._runs, self._versions = database, runs, versions
         self._home, self._base, self._scoring = home, base, scoring
-        self._launch_predict, self._changing, self._on_version = launch_predict, changing, on_version
+        self._programs, self._changing, self._on_version = programs, changing, on_version
 
     def advance(self, run: Run) -> None:
         """Bring the store up to what the run's program has left. Judging, the slow part, is done here too."""
@@ -78,7 +89,7 @@ class Follower:
         folder = self._home.run_dir(run.number)
         (folder / PREDICTIONS / OUTCOME).unlink(missing_ok=True)
         if self._scoring.request(run, names):
-            self._launch_predict(folder)
+            self._programs.answer(folder)
 
     def _wait_or_give_up(self, run: Run, folder: Path, pid: int | None) -> None:
         cancel = folder / CANCEL
@@ -88,7 +99,8 @@ class Follower:
         elif cancel.exists():
             self._end(run, "cancelled", "Cancelled on request.")
         else:
-            self._end(run, "interrupted", _reason(run, "its program ended without saying how. Resume it."))
+            signal_number = self._programs.killed_by(folder, run.state == "evaluating")
+            self._end(run, "interrupted", _reason(run, _how_it_died(signal_number)))
 
     def _make_version(self, run: Run, folder: Path) -> None:
         """The run's adapter becomes a version, kept by itself; then its answers are asked for."""
@@ -147,6 +159,17 @@ def _reason(run: Run, reason: str) -> str:
     if run.version is None:
         return reason[:1].upper() + reason[1:]
     return f"{run.version} is trained, but could not be scored: {reason}"
+
+
+def _how_it_died(signal_number: int | None) -> str:
+    if signal_number == signal.SIGKILL:
+        return (
+            "its program was killed (signal 9), as a machine does that runs out of memory. Resume it, or start "
+            "a new run with a lower `batch_size` or `max_length`."
+        )
+    if signal_number is not None:
+        return f"its program was ended by signal {signal_number}. Resume it."
+    return "its program ended without saying how. Resume it."
 
 
 def _urge(pid: int, waited: float) -> None:

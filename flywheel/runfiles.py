@@ -14,12 +14,15 @@ from typing import Any, Protocol
 from flywheel.errors import Damaged, InvalidInput
 from flywheel.presets import REPLAY_FILE
 from storage.files import fsync_dir, sha256_file, write_durable
+from trainers.files import write_json
 from trainers.job import ADAPTER, ADAPTER_FILES, Job, verify_manifest, write_job, write_manifest
 
 CORRECTED, GENERAL = "corrected", "general"
 SUITE_FILES = {CORRECTED: "test.jsonl", GENERAL: "general.jsonl"}
 SIDES = ("train", "validation", "test")
 WEIGHTS = "adapter_model.safetensors"
+INPUTS = "inputs.json"
+"""Name and sha256 of each file of rows that a run was given."""
 
 
 class Asks(Protocol):
@@ -69,6 +72,7 @@ def prepare(folder: Path, dataset: Path, job: Job, sources: Sources) -> None:
     for source, name in ((sources.replay, REPLAY_FILE), (sources.general, SUITE_FILES[GENERAL])):
         if source is not None:
             _copy_rows(source, beside / name, sources.task)
+    write_json(beside / INPUTS, {path.name: sha256_file(path) for path in sorted(beside.iterdir())})
     write_job(beside, job)
     if folder.exists():
         # A home restored from an older backup counts its runs from there; what lies in the way is kept.

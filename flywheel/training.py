@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from flywheel import presets, runfiles
@@ -34,10 +35,20 @@ ROOT = Path(__file__).resolve().parent.parent
 SFT, PREDICT = "trainers.sft", "trainers.predict"
 NICENESS = 10
 RESUMABLE = ("interrupted", "cancelled", "failed")
-WAIT_S = 0.2
+WAIT_S, DYING_S = 0.2, 2.0
 
-_children: dict[int, subprocess.Popen[bytes]] = {}
+
+@dataclass(frozen=True)
+class _Child:
+    process: subprocess.Popen[bytes]
+    folder: Path
+    program: str
+
+
+_children: dict[int, _Child] = {}
 """Processes this one started. They belong to it, not to a service: somebody has to collect them when they end."""
+_ended: dict[tuple[Path, str], tuple[int, float]] = {}
+"""Exit code and processor seconds of those that ended; a negative code is the signal that killed it."""
 
 
 class Training:
@@ -60,7 +71,7 @@ class Training:
         self._changing = threading.RLock()
         self._polling = threading.Lock()
         self._follower = Follower(
-            database, runs, versions, home, base, scoring, _launch_predict, self._changing, on_version
+            database, runs, versions, home, base, scoring, _Programs(), self._changing, on_version
         )
 
     def start(
@@ -95,6 +106,11 @@ class Training:
                 _launch(folder, SFT)
             except (FlywheelError, JobError, OSError) as error:
                 self._runs.mark(run.number, "failed", reason=f"It could not be started: {error}", by=who.id)
+                if isinstance(error, OSError):
+                    raise Unavailable(
+                        f"The files of run {run.number} cannot be written to `{folder}` ({error.strerror}). "
+                        "Free some space, or check the rights of the folder; then start again."
+                    ) from error
                 raise
             return self._runs.mark(run.number, "running", by=who.id)
 
@@ -166,6 +182,11 @@ class Training:
             raise Unavailable(f"{name} could not be scored: {outcome.reason}")
         self._scoring.settle(run, name, by=who.id)
 
+    def cpu_seconds(self, number: int) -> float | None:
+        """Processor seconds that training this run took, if its program was started by this process and has ended."""
+        ended = _ended.get((self._home.run_dir(number), SFT))
+        return None if ended is None else round(ended[1], 2)
+
     def recover(self) -> None:
         """At the start of the app: take up a run that went on, or say that it was interrupted."""
         self.poll()
@@ -220,17 +241,34 @@ def _launch(folder: Path, program: str) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _children[child.pid] = child
+    _ended.pop((folder, program), None)
+    _children[child.pid] = _Child(child, folder, program)
     # Before it can say so itself, and whatever becomes of us meanwhile.
     write_json(folder / PROCESS, {"pid": child.pid, "started": process_start(child.pid), "at": time.time()})
     os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
 
 
-def _launch_predict(folder: Path) -> None:
-    _launch(folder, PREDICT)
+class _Programs:
+    """What `following` needs of the processes."""
+
+    def answer(self, folder: Path) -> None:
+        _launch(folder, PREDICT)
+
+    def killed_by(self, folder: Path, evaluating: bool) -> int | None:
+        key = folder, PREDICT if evaluating else SFT
+        end = time.monotonic() + DYING_S
+        while any((child.folder, child.program) == key for child in _children.values()) and time.monotonic() < end:
+            # Dead by its first thread, it is collected only when its last one is gone.
+            _collect_children()
+            time.sleep(0.02)
+        code, _ = _ended.get(key, (0, 0.0))
+        return -code if code < 0 else None
 
 
 def _collect_children() -> None:
     for pid, child in list(_children.items()):
-        if child.poll() is not None:
+        ended, status, usage = os.wait4(pid, os.WNOHANG)
+        if ended:
+            child.process.returncode = code = os.waitstatus_to_exitcode(status)
+            _ended[child.folder, child.program] = code, usage.ru_utime + usage.ru_stime
             del _children[pid]

@@ -1,6 +1,6 @@
 """The one background thread: follows the run that is under way.
 
-It outlives every error of one round: what went wrong is logged, and the next round tries again.
+It outlives every error of one round: what went wrong is logged once, and the next round tries again.
 """
 
 import logging
@@ -41,10 +41,14 @@ class Worker:
             self._thread.join()
 
     def _work(self) -> None:
+        told = ""
         while not self._stopping.is_set():
             try:
                 self._training.poll()
-            except Exception:
+                told = ""
+            except Exception as error:
                 # The thread's outermost edge: a full disk today is no reason to follow no run tomorrow.
-                log.exception("following the runs failed; trying again")
+                if str(error) != told:
+                    told = str(error)
+                    log.exception("following the runs failed; trying again")
             self._stopping.wait(PAUSE_S)

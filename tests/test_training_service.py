@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flywheel.errors import Conflict, Damaged, Forbidden, InvalidInput, NotFound
+from flywheel.errors import Conflict, Damaged, Forbidden, InvalidInput, NotFound, Unavailable
 from storage.runs import Run
 from tests.support.station import LESSONS, OWNER, QUICK, REVIEWER, Station, open_station, settings_for
 from tests.support.tiny import make_tiny_model
@@ -100,6 +100,17 @@ def test_a_changed_dataset_is_refused(station: Station) -> None:
     assert station.runs.active() is None
 
 
+def test_an_unwritable_run_directory_is_named(station: Station) -> None:
+    station.freeze()
+    station.home.runs.rmdir()
+    station.home.runs.write_text("in the way")
+    with pytest.raises(Unavailable, match=r"cannot be written to .*/runs/1"):
+        station.training.start(OWNER)
+    assert station.runs.active() is None
+    station.home.runs.unlink()
+    station.home.runs.mkdir()
+
+
 def test_a_missing_base_fails_in_words(station: Station) -> None:
     station.freeze()
     training = station.training
@@ -179,7 +190,7 @@ def test_a_killed_run_is_resumed_to_the_end(station: Station) -> None:
 
     os.kill(process_of(folder), signal.SIGKILL)
     assert again.follow(run.number, seconds=10) == "interrupted"
-    assert "Resume it" in again.training.view(OWNER, run.number).run.reason
+    assert "was killed (signal 9)" in again.training.view(OWNER, run.number).run.reason
     assert again.versions.served() == "v0"
 
     again.training.resume(OWNER, run.number)
