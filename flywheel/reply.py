@@ -129,15 +129,16 @@ class Reply:
         }
 
     def _notice(self, generation: Generation) -> str | None:
+        asked, words = self._asked, []
         if generation.finish_reason == "error":
-            return generation.error
+            words.append(generation.error or "")
         if generation.finish_reason == "deadline":
-            return f"I stopped after {self._asked.sampling.deadline_s:g} seconds. Ask for less, or ask again."
+            words.append(f"I stopped after {asked.sampling.deadline_s:g} seconds. Ask for less, or ask again.")
         if generation.finish_reason == "length":
-            return f"The answer was cut after {generation.completion_tokens} tokens."
-        if self._asked.left_out:
-            return f"The first {self._asked.left_out} messages were left out: this model reads no more at once."
-        return None
+            words.append(f"The answer was cut after {generation.completion_tokens} tokens.")
+        if asked.left_out:
+            words.append(f"The first {asked.left_out} messages were left out: this model reads no more at once.")
+        return " ".join(words) or None
 
 
 def stored_outcome(outcome: SqlOutcome) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def test_single_turn_task_sends_the_last_question(app: App) -> None:
 
 
 def test_earlier_messages_that_do_not_fit_are_left_out(talk: App) -> None:
-    first = talk.ask(ANN, long_text(talk, "xyz "))
+    first = talk.ask(ANN, long_text(talk, "xyz "), version="v1", sampling=Sampling(max_new_tokens=20))
     second = talk.ask(ANN, long_text(talk, "abc "), first.conversation_id)
     assert second.turn.details["left_out"] == 2
     assert "2 messages were left out" in second.notice
@@ -475,7 +475,7 @@ def test_example_prompt_is_what_was_typed(talk: App) -> None:
 
 
 def test_example_prompt_leaves_out_what_the_model_did_not_read(talk: App) -> None:
-    first = talk.ask(ANN, long_text(talk, "xyz "))
+    first = talk.ask(ANN, long_text(talk, "xyz "), version="v1", sampling=Sampling(max_new_tokens=20))
     second = talk.ask(ANN, long_text(talk, "abc "), first.conversation_id)
     _, example = talk.chat.correct(ANN, second.turn_id, "Right.")
     assert example.prompt == [{"role": "user", "content": long_text(talk, "abc ")}]
