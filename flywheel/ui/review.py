@@ -25,28 +25,39 @@ KEYS_HELP = (
     "Keys: j / k next and previous · a approve · e edit · r reject (type the reason, Enter) · "
     "s skip · u undo the last decision"
 )
-# Clicks what a mouse would click; never while a person types, never with Ctrl, Alt or Meta held.
+# Clicks what a mouse would click; never while a person types, never with Ctrl, Alt or Meta held. A decision waits until
+# the page shows the item it is for: one key held down must not decide what nobody has seen.
 KEYS_SCRIPT = """<script>
-document.addEventListener('keydown', (event) => {
-  if (!location.pathname.endsWith('/review') || event.ctrlKey || event.altKey || event.metaKey) return;
-  const at = event.target;
-  if (at.closest('textarea, select, [contenteditable=true]') || (at.tagName === 'INPUT' && at.type !== 'radio')) {
-    if (event.key === 'Escape') at.blur();
-    return;
-  }
-  const click = (id) => { const it = document.getElementById(id); if (it && !it.disabled) it.click(); };
-  const focus = (id) => { const it = document.querySelector('#' + id + ' textarea'); if (it) it.focus(); };
+(() => {
+  let seen = '', waitUntil = 0;
+  const shown = () => document.querySelector('#item')?.textContent ?? '';
+  const decide = (id) => {
+    if (shown() === seen && Date.now() < waitUntil) return;
+    const it = document.getElementById(id);
+    if (!it || it.disabled) return;
+    seen = shown(); waitUntil = Date.now() + 3000;
+    it.click();
+  };
+  const focus = (id) => document.querySelector('#' + id + ' textarea, #' + id + ' input')?.focus();
   const step = (by) => {
     const all = [...document.querySelectorAll('#queue input[type=radio]')];
-    const next = all[all.findIndex((radio) => radio.checked) + by];
-    if (next) next.click();
+    all[all.findIndex((radio) => radio.checked) + by]?.click();
   };
-  const action = {
-    a: () => click('approve'), s: () => click('skip'), u: () => click('undo'),
+  const actions = {
+    a: () => decide('approve'), s: () => decide('skip'), u: () => document.getElementById('undo')?.click(),
     e: () => focus('completion'), r: () => focus('reason'), j: () => step(1), k: () => step(-1),
-  }[event.key];
-  if (action) { event.preventDefault(); action(); }
-});
+  };
+  document.addEventListener('keydown', (event) => {
+    if (!location.pathname.endsWith('/review') || event.ctrlKey || event.altKey || event.metaKey) return;
+    const at = event.target;
+    if (at.closest('textarea, select, [contenteditable=true]') || (at.tagName === 'INPUT' && at.type !== 'radio')) {
+      if (event.key === 'Escape') at.blur();
+      return;
+    }
+    const action = actions[event.key];
+    if (action) { event.preventDefault(); action(); }
+  });
+})();
 </script>"""
 
 
@@ -66,7 +77,7 @@ class ReviewPage:
         with gr.Row(elem_classes="fw-split"):
             with gr.Column(scale=2, min_width=280):
                 queue = gr.Radio(label="Waiting for a decision", choices=[], elem_id="queue")
-                hint = gr.HTML()
+                hint = gr.HTML(elem_id="waiting")
                 with gr.Accordion("Bundled example corrections", open=False, visible=bool(curation.terms())):
                     term = gr.Dropdown(label="Word to teach", choices=curation.terms(), elem_id="term")
                     load = gr.Button("Load example corrections", elem_id="load-corrections")
@@ -84,10 +95,12 @@ class ReviewPage:
                     reject = gr.Button("Reject", variant="stop", elem_id="reject")
                 gr.Markdown(KEYS_HELP, elem_classes="fw-keys")
         item = {"current": current, "completion": completion}
-        fresh = [queue, hint]
+        shown = [view, completion, result, current, body]
+        # The next item comes with the decision on this one: a second round trip would let a fast hand decide twice.
+        fresh = [queue, hint, *shown]
         on_load(self.refresh, {}, fresh, "review_open")
         wire(load.click, self.load, {"term": term}, fresh, "review_load")
-        tick(queue.change, self.open, {"example_id": queue}, [view, completion, result, current, body], "review_item")
+        tick(queue.input, self.open, {"example_id": queue}, shown, "review_item")
         wire(check.click, self.check, item, [result], "review_try")
         wire(approve.click, self.approve, item, [*fresh, last], "review_approve")
         wire(skip.click, self.skip, {"current": current}, [*fresh, last], "review_skip")
@@ -96,15 +109,16 @@ class ReviewPage:
         wire(reject.click, self.reject, rejected, [*fresh, last, reason], "review_reject")
         wire(reason.submit, self.reject, rejected, [*fresh, last, reason], "review_reject_key")
 
-    def refresh(self, request: gr.Request) -> tuple[Any, str]:
-        """The queue as it is now, its first item chosen."""
+    def refresh(self, request: gr.Request) -> tuple[Any, ...]:
+        """The queue as it is now, its first item chosen and open."""
         who = caller(request)
         examples = self._services.curation.inbox(who, limit=PAGE)
         counts = self._services.curation.counts(who)
         choices = [(label(example), example.id) for example in examples]
-        return gr.Radio(choices=choices, value=choices[0][1] if choices else None), hint_of(len(choices), counts)
+        first = choices[0][1] if choices else None
+        return gr.Radio(choices=choices, value=first), hint_of(len(choices), counts), *self.open(first, request)
 
-    def load(self, term: str | None, request: gr.Request) -> tuple[Any, str]:
+    def load(self, term: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Put the bundled example corrections of a word into the inbox."""
         added = self._services.curation.load_example_corrections(caller(request), term or "")
         gr.Info(

@@ -13,8 +13,9 @@ def wire(
     outputs: Sequence[Any],
     name: str,
 ) -> Any:
-    """A person does something: `handler` is called with `inputs` by name; errors are shown."""
-    return trigger(shown(handler), inputs_kwargs=dict(inputs) or None, outputs=list(outputs), api_name=name, **PRIVATE)
+    """A person does something: `handler` is called with `inputs` by name; the wait and any error are shown."""
+    settings = {**PRIVATE, "show_progress": "minimal"}
+    return trigger(shown(handler), inputs_kwargs=dict(inputs) or None, outputs=list(outputs), api_name=name, **settings)
 
 
 def tick(
