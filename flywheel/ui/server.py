@@ -6,7 +6,7 @@ Knows nothing of what the pages show.
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,16 @@ class Server:
         services.worker.start()
         return services.url
 
+    @property
+    def events(self) -> dict[int, Any]:
+        """Number → event, of all pages: everything a browser can call."""
+        return dict(self._site.fns)
+
+    @property
+    def routes(self) -> list[str]:
+        """The path of every route of the running server."""
+        return _paths(self._site.server_app.routes)
+
     def wait(self) -> None:
         """Until SIGINT or SIGTERM arrives, or `stop` is called."""
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -118,6 +128,14 @@ def _application(services: Services) -> dict[str, Any]:
         "docs_url": None,
         "redoc_url": None,
     }
+
+
+def _paths(routes: Iterable[Any]) -> list[str]:
+    found: list[str] = []
+    for route in routes:
+        inner = getattr(getattr(route, "original_router", None), "routes", None) or getattr(route, "routes", None)
+        found += _paths(inner) if inner else [route.path]
+    return found
 
 
 def _not_listening(settings: Settings, error: OSError) -> Unavailable:

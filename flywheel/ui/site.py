@@ -19,7 +19,8 @@ from flywheel.ui.shell import caller, on_open
 from flywheel.ui.train import TrainPage
 from flywheel.ui.versions import VersionsPage
 
-STYLES = [Path(__file__).parent / name for name in ("style.css", "working.css")]
+HERE = Path(__file__).parent
+FRAME, STYLES = HERE / "frame.css", [HERE / "style.css", HERE / "working.css"]
 
 
 class Page(Protocol):
@@ -85,7 +86,7 @@ def look() -> dict[str, Any]:
         link_text_color="*primary_700",
         link_text_color_dark="*primary_300",
     )
-    return {"theme": theme, "css_paths": STYLES, "head": KEYS_SCRIPT}
+    return {"theme": theme, "css_paths": STYLES, "head": f"<style>{FRAME.read_text()}</style>{KEYS_SCRIPT}"}
 
 
 class _Admission:
