@@ -21,7 +21,7 @@ from flywheel.ui.wiring import on_load, tick, wire
 from storage.datasets import DatasetRow, DatasetVersion
 from storage.examples import Example
 
-PAGE = 25
+PAGE = 10
 SIDES = ("train", "validation", "test")
 STATES = ("approved", "pending", "rejected", "skipped")
 
@@ -221,7 +221,7 @@ def examples_view(examples: list[Example], state: str) -> str:
     """The newest examples of one state."""
     if not examples:
         return markup.empty(f"No example is {state}.")
-    table = [[question(e.prompt), e.completion, e.provenance, e.split or "by hash", e.reason] for e in examples]
+    table = [[question(e.prompt), e.completion, e.provenance, e.split or "by hash", e.reason or ""] for e in examples]
     return markup.table(["prompt", "completion", "provenance", "side", "reason"], table, f"Newest {state} examples")
 
 

@@ -5,6 +5,8 @@ from html import escape
 from typing import Any
 
 Cell = Any
+WIDE = 28
+"""Characters from which a column is given room to wrap in, on a phone too."""
 KINDS = {"same": "span", "removed": "del", "added": "ins"}
 
 
@@ -26,8 +28,13 @@ def cell(value: Cell) -> str:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "", limit: int = 50) -> str:
     """A table that scrolls sideways in its own box. At most `limit` rows; says how many there are in all."""
+    wide = [any(len(str(row[i])) > WIDE for row in rows[:limit]) for i in range(len(columns))]
+    kinds = [' class="fw-wide"' if is_wide else "" for is_wide in wide]
     head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in columns)
-    body = "".join("<tr>" + "".join(f"<td>{cell(v)}</td>" for v in row) + "</tr>" for row in rows[:limit])
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{cell(v)}</td>" for kind, v in zip(kinds, row, strict=True)) + "</tr>"
+        for row in rows[:limit]
+    )
     more = f"<p>The first {limit} of {len(rows)} rows.</p>" if len(rows) > limit else ""
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return (

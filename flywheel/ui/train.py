@@ -180,7 +180,7 @@ def runs_view(listing: list[Run]) -> str:
         return ""
     columns = ["run", "dataset", "method", "preset", "state", "made", "started", "reason"]
     rows = [
-        [r.number, r.dataset, r.method, r.preset, r.state, r.version, f"{r.created:%Y-%m-%d %H:%M}", r.reason]
+        [r.number, r.dataset, r.method, r.preset, r.state, r.version, f"{r.created:%Y-%m-%d %H:%M}", r.reason or ""]
         for r in listing
     ]
     return markup.table(columns, rows, "Runs")

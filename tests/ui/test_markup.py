@@ -53,7 +53,9 @@ def test_loss_chart_is_well_formed_for_any_numbers(points: list[tuple[float, flo
 
 
 def test_scores_are_told_in_words_too() -> None:
-    html = score_chart("Corrected", [Interval("base v0", 0.02, 0.0, 0.1, 60), Interval("candidate v1", 0.95, 0.9, 1, 60)])
+    html = score_chart(
+        "Corrected", [Interval("base v0", 0.02, 0.0, 0.1, 60), Interval("candidate v1", 0.95, 0.9, 1, 60)]
+    )
     label = re.search(r'aria-label="([^"]*)"', html)
     assert label is not None
     assert label[1] == "Corrected: base v0 2.0% (0.0% to 10.0%); candidate v1 95.0% (90.0% to 100.0%)"
