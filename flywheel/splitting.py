@@ -225,7 +225,7 @@ def policy_words(result: Split) -> str:
     else:
         how = "rows go to train, validation and test, 70/10/20"
     return (
-        f"{how}, by the hash of their group. A group is a conversation, joined with questions that share "
+        f"{how.capitalize()}, by the hash of their group. A group is a conversation, joined with questions that share "
         f"{float(SHARED):.0%} of their words; a row keeps the side it once had."
     )
 
