@@ -135,11 +135,12 @@ def test_unknown_tree_is_refused() -> None:
     assert _judged({**node, "select_list": [{**column, "class": "SPELL"}]}) is False
     assert _judged({**node, "select_list": [{"class": "FUNCTION", "type": "FUNCTION"}]}) is False
     assert _judged({**node, "type": "UPSERT_NODE"}) is False
+    assert _judged(node, kind="RELATION") is False
 
 
-def _judged(node: dict[str, object]) -> bool:
+def _judged(node: dict[str, object], kind: str = "SELECT") -> bool:
     tree = json.dumps({"error": False, "statements": [{"node": node}]})
-    return judge({"tree": tree, "kinds": ["SELECT"], "parameters": 0}, TABLES).accepted
+    return judge({"tree": tree, "kinds": [kind], "parameters": 0}, TABLES).accepted
 
 
 @pytest.mark.parametrize(
