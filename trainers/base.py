@@ -114,7 +114,7 @@ def default_device() -> str:
 def working_dtype(folder: Path, device: str) -> torch.dtype:
     """What a base computes in: 32 bits where small on a CPU, else bf16 where the device is fast in it."""
     if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     known = torch.cpu.get_capabilities()
     fast = any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return torch.bfloat16 if fast and parameters(base_shapes(folder)) > SMALL else torch.float32

@@ -7,7 +7,7 @@ repeats the first. Knows indices and lengths alone, neither texts nor tokens.
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WINDOW = 4
 """Batches that are sorted by length among themselves: less padding, and each batch stays a fair mixture."""
@@ -88,4 +88,4 @@ def by_length(plan: Plan, lengths: Sequence[int], seed: int) -> Plan:
         chance.shuffle(whole)
         order += [index for batch in whole for index in batch]
         order += [index for batch in batches if len(batch) < size for index in batch]
-    return Plan(order, size, plan.accumulation, plan.steps, plan.epoch_rows)
+    return replace(plan, order=order)

@@ -8,7 +8,7 @@ resumed in between. Started again over a directory without a finished outcome, i
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from trainers.files import JobError, sha256_of
 from trainers.job import ADAPTER, ADAPTER_FILES, CHECKPOINTS, METRICS_FILE, Job, read_job, write_manifest
 from trainers.plan import Plan, by_length, draw
 from trainers.program import Cancelled, Stop, TrainingError, conduct
-from trainers.rows import Lesson, read_rows, teach
+from trainers.rows import Lesson, Row, read_rows, teach
 
 MOST_VALIDATION = 256
 """Rows that the validation loss is taken on; more would cost time and tell no more."""
@@ -92,30 +92,33 @@ def prepare_lessons(run_dir: Path, job: Job, tokenizer: Any) -> Lessons:
     replay = read_rows(replay_file) if replay_file else []
     if replay_file and not replay:
         raise JobError(f"The replay file {replay_file} is empty. Give another file, or set `replay` to null.")
+    lessons, plan = _lay_out(job, rows, replay, tokenizer)
+    settings = {name: getattr(job, name) for name in ALIKE} | {"replay_share": share}
+    settings["train_sha256"] = sha256_of(run_dir / "train.jsonl")
+    settings["replay_sha256"] = sha256_of(replay_file) if replay_file else None
+    fresh = plan.epoch_rows - len(rows)
+    print(f"{len(rows)} rows, {fresh} replay rows an epoch, {len(validation)} held out", flush=True)
+    watched = sorted(teach(validation, tokenizer, job.max_length), key=lambda lesson: len(lesson.input_ids))
+    return Lessons(lessons, watched, plan, settings)
+
+
+def _lay_out(job: Job, rows: list[Row], replay: list[Row], tokenizer: Any) -> tuple[list[Lesson], Plan]:
+    """The order of the run, and the lessons it takes: of the replay rows only those that it draws."""
     plan = draw(
         len(rows),
         len(replay),
-        share,
+        job.replay.share if job.replay else 0.0,
         seed=job.seed,
         batch_size=job.batch_size,
         accumulation=job.accumulation,
         epochs=job.epochs,
         max_steps=job.max_steps,
     )
-    # Only the replay rows that are drawn are worth their tokens; they are numbered anew behind the rows.
-    drawn = sorted({index for index in plan.order if index >= len(rows)})
-    number = {index: len(rows) + place for place, index in enumerate(drawn)} | {i: i for i in range(len(rows))}
-    lessons = teach([*rows, *(replay[index - len(rows)] for index in drawn)], tokenizer, job.max_length)
-    order = [number[index] for index in plan.order]
-    plan = Plan(order, plan.batch_size, plan.accumulation, plan.steps, plan.epoch_rows)
-    plan = by_length(plan, [len(lesson.input_ids) for lesson in lessons], job.seed)
-    settings = {name: getattr(job, name) for name in ALIKE} | {"replay_share": share}
-    settings["train_sha256"] = sha256_of(run_dir / "train.jsonl")
-    settings["replay_sha256"] = sha256_of(replay_file) if replay_file else None
-    fresh = plan.epoch_rows - len(rows)
-    print(f"{len(rows)} rows, {fresh} replay rows an epoch, {len(validation)} held out", flush=True)
-    held_out_lessons = sorted(teach(validation, tokenizer, job.max_length), key=lambda lesson: len(lesson.input_ids))
-    return Lessons(lessons, held_out_lessons, plan, settings)
+    taken = sorted({index for index in plan.order if index >= len(rows)})
+    anew = {index: index for index in range(len(rows))} | {old: len(rows) + new for new, old in enumerate(taken)}
+    plan = replace(plan, order=[anew[index] for index in plan.order])
+    lessons = teach([*rows, *(replay[index - len(rows)] for index in taken)], tokenizer, job.max_length)
+    return lessons, by_length(plan, [len(lesson.input_ids) for lesson in lessons], job.seed)
 
 
 def build_trainer(run_dir: Path, job: Job, lessons: Lessons, stop: Stop, device: str) -> Any:
@@ -132,7 +135,7 @@ def build_trainer(run_dir: Path, job: Job, lessons: Lessons, stop: Stop, device:
     lengths = [len(lesson.input_ids) for lesson in lessons.train]
     trainer = LoraTrainer(
         model=model,
-        args=_arguments(run_dir, job, lessons.plan, device),
+        args=_arguments(run_dir, job, lessons.plan, device, half=str(model.dtype) == "torch.bfloat16"),
         train_dataset=_dataset(lessons.train).select(lessons.plan.order),
         eval_dataset=_dataset(lessons.validation) if lessons.validation else None,
         processing_class=tokenizer,
@@ -166,7 +169,7 @@ def _dataset(lessons: list[Lesson]) -> Any:
     return Dataset.from_dict({"input_ids": [x.input_ids for x in lessons], "labels": [x.labels for x in lessons]})
 
 
-def _arguments(run_dir: Path, job: Job, plan: Plan, device: str) -> Any:
+def _arguments(run_dir: Path, job: Job, plan: Plan, device: str, *, half: bool) -> Any:
     from trl import SFTConfig
 
     on_gpu = device != "cpu"
@@ -192,7 +195,8 @@ def _arguments(run_dir: Path, job: Job, plan: Plan, device: str) -> Any:
         report_to=[],
         disable_tqdm=True,
         use_cpu=not on_gpu,
-        bf16=on_gpu,
+        # On a CPU the weights' own type decides, without automatic casts.
+        bf16=on_gpu and half,
         # It trades time for memory, a good bargain on a GPU alone.
         gradient_checkpointing=on_gpu,
         dataloader_pin_memory=on_gpu,

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.tiny import chat_row
 from tests.trainers.conftest import REPLAY, ROWS, MakeRun, write_rows
+from trainers import base as bases
 from trainers import sft
 from trainers.adapter import check_adapter
 from trainers.files import read_json
@@ -269,6 +270,20 @@ def test_accumulation_learns_as_the_whole_batch(make_run: MakeRun) -> None:
     assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
     assert a["grad_norm"] == pytest.approx(b["grad_norm"], rel=1e-3)
     assert a["tokens"] == b["tokens"]
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "none"])
+def test_larger_base_trains_in_16_bits(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, quantization: str) -> None:
+    import torch
+
+    monkeypatch.setattr(bases, "SMALL", 0)
+    run = make_run(validation=ROWS[:2], quantization=quantization)
+    assert sft.run(run) == 0
+    outcome, rows = read_outcome(run), read_metrics(run)
+    assert outcome is not None
+    fast = torch.cpu.get_capabilities().get("avx512_bf16", False)
+    assert outcome.versions["dtype"] == ("bfloat16" if fast else "float32")
+    assert rows[-1]["loss"] < rows[0]["loss"] - 0.2
 
 
 @pytest.mark.slow
