@@ -17,7 +17,7 @@ from typing import Any
 
 from flywheel.errors import PUBLIC, Damaged, InvalidInput, NotFound, Unavailable
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec, Generation, Message, Sampling, Stream
-from flywheel.serving.local_decode import decode
+from flywheel.serving.local_decode import Decoding, Limits
 from flywheel.serving.local_models import Models
 from flywheel.serving.pieces import Pieces
 
@@ -232,8 +232,9 @@ class LocalEngine:
         stream, prompt = request.stream, request.prompt
         assert self._models is not None
         model, base_form = self._models.select(stream.waiting.version)
-        most = min(request.sampling.max_new_tokens, self._context - len(prompt))
-        done = decode(model, prompt, self._ends, most, request.sampling, pieces, stream)
+        limits = Limits(self._ends, min(request.sampling.max_new_tokens, self._context - len(prompt)))
+        done = Decoding(model, limits, request.sampling, pieces, stream)
+        done.run(prompt)
         return replace(
             stream.waiting,
             text=pieces.text,

@@ -14,95 +14,99 @@ from flywheel.serving.pieces import Pieces
 
 PREFILL = 512
 """Prompt tokens read at once; a request to stop is heard in between."""
+PAUSE_S = 0.02
+"""Between two pieces: waking the reader for every token costs a small model a tenth of its speed."""
 
 
-@dataclass
-class Decoded:
-    """How the loop ended."""
+@dataclass(frozen=True)
+class Limits:
+    """When an answer ends by itself."""
 
-    finish_reason: FinishReason = "length"
-    tokens: int = 0
-    logprob: float = 0.0
-    """Sum over the tokens, natural logarithm, temperature 1."""
-    first_token_s: float | None = None
-    """Seconds from submission."""
+    ends: frozenset[int]
+    """Ids that end an answer."""
+    most: int
+    """Tokens."""
 
 
-def decode(
-    model: Any,
-    prompt: list[int],
-    ends: frozenset[int],
-    most: int,
-    sampling: Sampling,
-    pieces: Pieces,
-    stream: Stream,
-) -> Decoded:
-    """Draw up to `most` tokens after `prompt`, streaming the text; `ends` are the ids that end an answer.
+class Decoding:
+    """One answer being drawn. After `run` the fields say how it ended."""
 
-    Damaged when the model computes no finite numbers.
-    """
-    import torch
+    def __init__(self, model: Any, limits: Limits, sampling: Sampling, pieces: Pieces, stream: Stream) -> None:
+        self.finish_reason: FinishReason = "length"
+        self.tokens = 0
+        self.logprob = 0.0
+        """Sum over the tokens, natural logarithm, temperature 1."""
+        self.first_token_s: float | None = None
+        """Seconds from submission."""
+        self._model, self._limits, self._sampling = model, limits, sampling
+        self._pieces, self._stream = pieces, stream
+        self._held, self._given = "", 0.0
 
-    done = Decoded()
-    generator = _generator(model, sampling)
-    with torch.inference_mode():
-        logits, cache = _prefill(model, prompt, stream, done)
-        while logits is not None:
-            token, logprob = _draw(logits, sampling, generator)
-            done.tokens += 1
-            done.logprob += logprob
-            if done.first_token_s is None:
-                done.first_token_s = time.monotonic() - stream.submitted
-            if token in ends:
-                done.finish_reason = "stop"
-                break
-            if piece := pieces.push(token):
-                stream.put(piece)
-            if pieces.stopped:
-                done.finish_reason = "stop"
-                break
-            if done.tokens >= most or _interrupted(stream, done):
-                break
-            step = torch.tensor([[token]], device=model.device)
-            logits = model(input_ids=step, past_key_values=cache, use_cache=True).logits[0, -1]
-    if piece := pieces.finish():
-        stream.put(piece)
-    return done
+    def run(self, prompt: list[int]) -> None:
+        """Draw the answer to `prompt` and stream its text. Damaged when the model computes no finite numbers."""
+        import torch
 
+        generator = torch.Generator(device=self._model.device)
+        if self._sampling.seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(self._sampling.seed)
+        try:
+            with torch.inference_mode():
+                logits, cache = self._read(prompt)
+                while logits is not None:
+                    token, logprob = _draw(logits, self._sampling, generator)
+                    if not self._take(token, logprob):
+                        break
+                    step = torch.tensor([[token]], device=self._model.device)
+                    logits = self._model(input_ids=step, past_key_values=cache, use_cache=True).logits[0, -1]
+            self._held += self._pieces.finish()
+        finally:
+            # What was given out as text must have been streamed, also when the loop broke.
+            self._flush()
 
-def _prefill(model: Any, prompt: list[int], stream: Stream, done: Decoded) -> tuple[Any, Any]:
-    import torch
-    from transformers import DynamicCache
+    def _read(self, prompt: list[int]) -> tuple[Any, Any]:
+        """Logits after the prompt and the cache; no logits when the answer was stopped meanwhile."""
+        import torch
+        from transformers import DynamicCache
 
-    cache = DynamicCache(config=model.config)
-    logits = None
-    for start in range(0, len(prompt), PREFILL):
-        if _interrupted(stream, done):
-            return None, cache
-        chunk = torch.tensor([prompt[start : start + PREFILL]], device=model.device)
-        logits = model(input_ids=chunk, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
-    return logits, cache
+        cache = DynamicCache(config=self._model.config)
+        logits = None
+        for start in range(0, len(prompt), PREFILL):
+            if self._interrupted():
+                return None, cache
+            chunk = torch.tensor([prompt[start : start + PREFILL]], device=self._model.device)
+            logits = self._model(input_ids=chunk, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+        return logits, cache
 
-
-def _interrupted(stream: Stream, done: Decoded) -> bool:
-    if stream.cancelled:
-        done.finish_reason = "cancelled"
-    elif time.monotonic() > stream.deadline:
-        done.finish_reason = "deadline"
-    else:
+    def _take(self, token: int, logprob: float) -> bool:
+        """Count a token and give out its text; False when it is the last."""
+        self.tokens += 1
+        self.logprob += logprob
+        if self.first_token_s is None:
+            self.first_token_s = time.monotonic() - self._stream.submitted
+        if token not in self._limits.ends:
+            self._held += self._pieces.push(token)
+            if not self._pieces.stopped:
+                if time.monotonic() - self._given >= PAUSE_S:
+                    self._flush()
+                return self.tokens < self._limits.most and not self._interrupted()
+        self.finish_reason = "stop"
         return False
-    return True
 
+    def _flush(self) -> None:
+        if self._held:
+            self._stream.put(self._held)
+            self._held, self._given = "", time.monotonic()
 
-def _generator(model: Any, sampling: Sampling) -> Any:
-    import torch
-
-    generator = torch.Generator(device=model.device)
-    if sampling.seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(sampling.seed)
-    return generator
+    def _interrupted(self) -> bool:
+        if self._stream.cancelled:
+            self.finish_reason = "cancelled"
+        elif time.monotonic() > self._stream.deadline:
+            self.finish_reason = "deadline"
+        else:
+            return False
+        return True
 
 
 def _draw(logits: Any, sampling: Sampling, generator: Any) -> tuple[int, float]:
@@ -119,8 +123,8 @@ def _draw(logits: Any, sampling: Sampling, generator: Any) -> tuple[int, float]:
         ordered, order = weights.sort(descending=True)
         ordered[ordered.cumsum(dim=-1) - ordered >= sampling.top_p] = 0
         weights = torch.zeros_like(weights).scatter(0, order, ordered)
-    token = int(torch.multinomial(weights, 1, generator=generator))
-    return token, float(logprobs[token])
+    drawn = torch.multinomial(weights, 1, generator=generator)
+    return int(drawn), float(logprobs[drawn])
 
 
 def _finite(value: float) -> float:

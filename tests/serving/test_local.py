@@ -56,7 +56,7 @@ def test_pieces_are_the_text(engine: LocalEngine) -> None:
     stream = engine.submit(QUESTION, "v1", Sampling(max_new_tokens=60, temperature=1.0, seed=3))
     pieces = [piece for piece in stream if piece]
     answer = stream.result()
-    assert len(pieces) > 5
+    assert len(pieces) > 2
     assert "".join(pieces) == answer.text
     assert 0 < answer.first_token_s <= answer.total_s
 
