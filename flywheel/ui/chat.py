@@ -14,7 +14,7 @@ import gradio as gr
 from flywheel.chat import Thread, ThreadItem
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.reply import Update
-from flywheel.roles import Role
+from flywheel.roles import Role, require
 from flywheel.services import Services
 from flywheel.ui import present, text
 from flywheel.ui.correction import CorrectionPanel
@@ -114,11 +114,13 @@ class ChatPage:
     @shown
     def new(self, request: gr.Request) -> tuple[Any, None, Any]:
         """An empty page; the conversation before stays stored."""
+        require(caller(request), Role.GUEST)
         return _history(Thread(None, [])), None, _more(Thread(None, []))
 
     @shown
-    def example(self, event: gr.SelectData) -> str:
+    def example(self, event: gr.SelectData, request: gr.Request) -> str:
         """A question offered on the empty page, as if it had been typed."""
+        require(caller(request), Role.GUEST)
         chosen = event.value.get("text") if isinstance(event.value, dict) else None
         return str(chosen or "")
 
@@ -181,6 +183,8 @@ class ChatPage:
         """What a visitor should know now; asked again until the model answers."""
         ready, words = self._services.engine.ready()
         lines = [*self._services.database.report.messages, *filter(None, [self._services.task.notice])]
+        if caller(request).role is Role.GUEST and not self._services.settings.guest_chat:
+            lines.append(text.GUESTS_MAY_NOT)
         if not ready:
             lines.insert(0, words)
         shown_text = "\n\n".join(escape(line, quote=False) for line in lines)

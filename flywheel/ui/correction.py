@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from flywheel.errors import InvalidInput, NotFound
+from flywheel.roles import Role, require
 from flywheel.services import Services
 from flywheel.ui import present, text
 from flywheel.ui.shell import PRIVATE, caller, shown
@@ -68,11 +69,13 @@ class CorrectionPanel:
     @shown
     def fill(self, turn: str | None, conversation: str | None, request: gr.Request) -> tuple[str, list[str], str, str]:
         """The answer as it was, and nothing chosen yet."""
+        require(caller(request), Role.GUEST)
         return self._answer_of(turn, conversation, request) if turn else "", [], "", ""
 
     @shown
     def quiet(self, request: gr.Request) -> Any:
         """Take the thanks for an earlier correction away."""
+        require(caller(request), Role.GUEST)
         return gr.Markdown(visible=False)
 
     @shown
@@ -83,6 +86,7 @@ class CorrectionPanel:
     @shown
     def cancel(self, request: gr.Request) -> tuple[None, Any]:
         """Close the panel; the thumb stays."""
+        require(caller(request), Role.GUEST)
         return None, gr.Column(visible=False)
 
     @shown

@@ -29,9 +29,9 @@ def plain(words: str) -> str:
 
 
 def prose(markdown: str) -> str:
-    """A model's Markdown with its formatting, and any HTML in it shown as text."""
+    """A model's Markdown with its formatting; HTML in it is shown as text, and an image as a link: none is fetched."""
     parts = _CODE.split(markdown)
-    return "".join(part if i % 2 else part.replace("<", "&lt;") for i, part in enumerate(parts))
+    return "".join(p if i % 2 else p.replace("<", "&lt;").replace("![", "&#33;[") for i, p in enumerate(parts))
 
 
 def fence(code: str, language: str = "") -> str:

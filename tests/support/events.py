@@ -33,7 +33,8 @@ class Caller:
         """Send one event and wait for its end."""
         number = next(n for n, fn in self._app.server.events.items() if fn.api_name == event)
         body = {"fn_index": number, "data": data, "event_data": event_data, "session_hash": self.tab}
-        joined = self.client.post("/gradio_api/queue/join", json=body)
+        headers = {"Content-Type": "application/json"}
+        joined = self.client.post("/gradio_api/queue/join", content=json.dumps(body), headers=headers)
         if joined.status_code != 200:
             return Answered(False, joined.text, [])
         with self.client.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.tab}) as lines:
