@@ -4,7 +4,7 @@ Heavy libraries are loaded only by the command that needs them: `--help` and `st
 """
 
 import json
-import signal
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
@@ -24,8 +24,6 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code. Wrong use exits 2 through argparse."""
     prepare_environment()
     args = build_parser().parse_args(argv)
-    # A broken pipe (`… | head`) ends the program quietly, as other tools do.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         return _dispatch(read(), args)
     except ConfigurationError as error:
@@ -36,6 +34,10 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Cancelled.", file=sys.stderr)
         return CANCELLED
+    except BrokenPipeError:
+        # `… | head` has read enough. Not by the signal's default action: a child's broken pipe must not end us.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _failed(message: str, code: int, as_json: bool) -> int:

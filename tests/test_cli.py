@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from flywheel.cli import main
 from tests.support.app import free_port, serving, settings_for
 
+ROOT = Path(__file__).parent.parent
 Run = Callable[..., tuple[int, str, str]]
 ROW = {"prompt": "How many stores are there?", "completion": "SELECT count(*) FROM stores"}
 
@@ -127,3 +131,20 @@ def test_second_app_on_a_home_is_refused_in_one_line(run: Run, tmp_path: Path) -
     with serving(settings_for(tmp_path / "home")) as app:
         code, _, err = run("serve")
         assert code == 1 and app.url in err and "already running" in err and err.count("\n") == 1
+
+
+def test_reader_that_has_enough_ends_a_command_quietly(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flywheel", "sql", "check"]
+    environment = {**os.environ, "FLYWHEEL_HOME": str(tmp_path / "home")}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=ROOT
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write(b'{"sql": "SELECT 1"}\n')
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["accepted"]
+        process.stdout.close()
+        process.stdin.write(b'{"sql": "SELECT 1"}\n' * 3)
+        process.stdin.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == b""
