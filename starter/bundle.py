@@ -16,7 +16,7 @@ SEED = 11
 REPLAY_ROWS = 1200
 GENERAL_ROWS = 420
 TALK_SHARE = 0.15
-CORRECTIONS = {"big_ticket": 52, "regulars": 44, "no_orders": 44}
+CORRECTIONS = {"big_ticket": 60, "regulars": 44, "no_orders": 44}
 PHRASINGS = {"big_ticket": 70, "regulars": 48, "no_orders": 48}
 
 

@@ -115,6 +115,7 @@ def suites() -> dict[str, list[tuple[str, str | None]]]:
         "refusals": [(item.question, None) for item in talk],
         "refusals_exact": [(item.question, item.answer) for item in talk],
         "handwritten_dev": handwritten(paths.HANDWRITTEN_DEV_FILE),
+        "handwritten_early": handwritten(paths.HANDWRITTEN_EARLY_FILE),
         "handwritten_test": handwritten(paths.HANDWRITTEN_TEST_FILE),
     }
 

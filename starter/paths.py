@@ -10,6 +10,7 @@ GENERAL_FILE = DATA_DIR / "general.jsonl"
 FIGURES_FILE = STARTER_DIR / "figures.json"
 EXAMPLES_FILE = DATA_DIR / "examples.json"
 HANDWRITTEN_DEV_FILE = DATA_DIR / "handwritten_dev.jsonl"
+HANDWRITTEN_EARLY_FILE = DATA_DIR / "handwritten_early.jsonl"
 HANDWRITTEN_TEST_FILE = DATA_DIR / "handwritten_test.jsonl"
 
 TERMS: tuple[str, ...] = ("big_ticket", "regulars", "no_orders")

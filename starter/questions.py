@@ -24,6 +24,10 @@ FRONT_RATE = 0.1
 FRONTABLE = ("takings", "sales", "when", "sold_when")
 """Heads that may stand before the question: "in 2024, how much did we make"."""
 MAX_TRIES = 60
+ODD_RATE = 0.1
+ODD_PLACE = re.compile(r"\b(?=(orders|purchases|customers|clients|buyers|employees)\b)")
+ODD_WORDS = ("{odd} ", "{odd} ", "{odd} {odd_s} ", "{odd}-{odd_s} ")
+"""Words before a noun that mean nothing to the starter: it learns to pass over them, not to take them for names."""
 CONTRACTION_RATE = 0.25
 CONTRACTIONS = {
     "what is ": "what's ",
@@ -59,6 +63,8 @@ def sample(rng: random.Random, held_out: bool = False, family: Family | None = N
         skeleton, answer = _skeleton(chosen, rng)
         if is_held_out(skeleton) != held_out:
             continue
+        if not held_out and not chosen.talk and rng.random() < ODD_RATE:
+            skeleton = ODD_PLACE.sub(rng.choice(ODD_WORDS), skeleton, count=1)
         item = _filled(chosen, skeleton, answer, rng, held_out)
         if normal(item.question) not in (_handwritten() if held_out else _kept_back()):
             return item
@@ -73,7 +79,7 @@ def normal(question: str) -> str:
 @lru_cache(maxsize=1)
 def _handwritten() -> frozenset[str]:
     """What people wrote to test with: never drawn, on neither side."""
-    files = (paths.HANDWRITTEN_DEV_FILE, paths.HANDWRITTEN_TEST_FILE)
+    files = (paths.HANDWRITTEN_DEV_FILE, paths.HANDWRITTEN_EARLY_FILE, paths.HANDWRITTEN_TEST_FILE)
     lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     return frozenset(normal(json.loads(line)["question"]) for line in lines)
 

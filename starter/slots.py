@@ -207,6 +207,11 @@ def _word(rng: random.Random, held_out: bool) -> Value:
     return Value(made_up_word(rng, rng.choice((1, 2, 2, 3))).lower(), "")
 
 
+def _odd(rng: random.Random, held_out: bool) -> Value:
+    word = rng.choice(NAMES["odd"]) if rng.random() < 0.6 else made_up_word(rng, rng.choice((1, 1, 2))).lower()
+    return Value(word, "")
+
+
 DRAWS: dict[str, Callable[[random.Random, bool], Value]] = {
     "customer": partial(_person, "customers"),
     "employee": partial(_person, "employees"),
@@ -238,4 +243,5 @@ DRAWS: dict[str, Callable[[random.Random, bool], Value]] = {
     "host": _host,
     "email": _email,
     "word": _word,
+    "odd": _odd,
 }

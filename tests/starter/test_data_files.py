@@ -12,6 +12,7 @@ from starter import bundle, jargon, paths, questions
 from starter.answers import Shop, is_sql
 from starter.questions import normal
 
+HANDWRITTEN = [paths.HANDWRITTEN_DEV_FILE, paths.HANDWRITTEN_EARLY_FILE, paths.HANDWRITTEN_TEST_FILE]
 TERM_FILES = [f(term) for term in paths.TERMS for f in (paths.corrections_file, paths.phrasings_file)]
 
 
@@ -45,7 +46,7 @@ def test_bundled_answers_run_or_refuse(file: Path, shop: Shop) -> None:
         assert shop.result(answer) is not None if is_sql(answer) else answer in questions.REFUSALS
 
 
-@pytest.mark.parametrize("file", [paths.HANDWRITTEN_DEV_FILE, paths.HANDWRITTEN_TEST_FILE], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", HANDWRITTEN, ids=lambda file: file.stem)
 def test_handwritten_answers_return_something(file: Path, shop: Shop) -> None:
     assert [row["question"] for row in rows(file) if row["sql"] and not shop.result(row["sql"])] == []
 
@@ -53,7 +54,7 @@ def test_handwritten_answers_return_something(file: Path, shop: Shop) -> None:
 def test_files_hold_enough_rows() -> None:
     assert len(rows(paths.GENERAL_FILE)) >= 300
     assert 600 <= len(rows(paths.REPLAY_FILE)) <= 2000
-    assert (len(rows(paths.HANDWRITTEN_DEV_FILE)), len(rows(paths.HANDWRITTEN_TEST_FILE))) == (40, 80)
+    assert [len(rows(file)) for file in HANDWRITTEN] == [40, 80, 80]
     assert len(rows(paths.phrasings_file("big_ticket"))) >= 60
     assert all(len(rows(paths.phrasings_file(term))) >= 40 for term in paths.TERMS)
     assert all(len(rows(paths.corrections_file(term))) >= 40 for term in paths.TERMS)
@@ -63,8 +64,7 @@ def test_no_question_stands_in_two_files() -> None:
     files = [
         paths.REPLAY_FILE,
         paths.GENERAL_FILE,
-        paths.HANDWRITTEN_DEV_FILE,
-        paths.HANDWRITTEN_TEST_FILE,
+        *HANDWRITTEN,
         *TERM_FILES,
     ]
     seen: dict[str, Path] = {}

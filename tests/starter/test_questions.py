@@ -53,7 +53,7 @@ def test_construct_is_trained(training: list[Item], construct: str) -> None:
 def test_test_questions_are_never_trained(training: list[Item]) -> None:
     rows = [json.loads(line) for line in paths.GENERAL_FILE.read_text(encoding="utf-8").splitlines()]
     asked = {row["prompt"][0]["content"] for row in rows}
-    files = (paths.HANDWRITTEN_DEV_FILE, paths.HANDWRITTEN_TEST_FILE)
+    files = (paths.HANDWRITTEN_DEV_FILE, paths.HANDWRITTEN_EARLY_FILE, paths.HANDWRITTEN_TEST_FILE)
     asked |= {json.loads(line)["question"] for file in files for line in file.read_text(encoding="utf-8").splitlines()}
     assert not {normal(item.question) for item in training} & {normal(question) for question in asked}
 
