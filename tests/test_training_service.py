@@ -3,11 +3,13 @@
 import dataclasses
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from flywheel import training
 from flywheel.errors import Conflict, Damaged, Forbidden, InvalidInput, NotFound, Unavailable
 from storage.runs import Run
 from tests.support.station import LESSONS, OWNER, QUICK, REVIEWER, Station, open_station, settings_for
@@ -29,6 +31,9 @@ def station(base: Path, tmp_path: Path) -> Iterator[Station]:
     for folder in station.home.runs.iterdir():
         if pid := process_of(folder):
             os.kill(pid, signal.SIGKILL)
+    while training._children:
+        station.training.poll()
+        time.sleep(0.02)
     station.close()
 
 
@@ -113,51 +118,76 @@ def test_an_unwritable_run_directory_is_named(station: Station) -> None:
 
 def test_a_missing_base_fails_in_words(station: Station) -> None:
     station.freeze()
-    training = station.training
-    training._base = dataclasses.replace(training._base, location="/nowhere/model")
-    run = training.start(OWNER, overrides=QUICK)
+    station.training._base = dataclasses.replace(station.base, location="/nowhere/model")
+    run = station.training.start(OWNER, overrides=QUICK)
     assert station.follow(run.number) == "failed"
-    assert "`/nowhere/model` does not exist" in training.view(OWNER, run.number).run.reason
+    assert "`/nowhere/model` does not exist" in station.training.view(OWNER, run.number).run.reason
+    assert station.store.list() == []
 
 
-def test_a_run_becomes_a_scored_version(station: Station) -> None:
+@pytest.fixture(scope="module")
+def turned(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """A run that was killed, found by an app started anew, resumed, scored and promoted."""
+    station = open_station(settings_for(tmp_path_factory.mktemp("turned") / "home", base))
     station.freeze()
     run = station.training.start(OWNER, overrides=QUICK)
     assert run.state == "running"
     with pytest.raises(Conflict, match="Run 1 is `running`"):
         station.training.start(OWNER)
-    assert station.follow(run.number) == "finished"
+    folder = station.home.run_dir(1)
+    station.follow(1, until=lambda _: len(read_metrics(folder)) >= 14)
+    station = station.reopened()
+    station.training.recover()
+    assert state_of(station, run) == "running"
 
-    version = station.store.get("v1")
-    assert version is not None
-    assert (version.run, version.dataset, version.base_form) == (1, "d1", "nf4-dequantised")
-    assert station.versions.served() == "v0"
-    view = station.training.view(OWNER, 1)
-    assert view.progress == 1.0
+    os.kill(process_of(folder), signal.SIGKILL)
+    assert station.follow(1, seconds=10) == "interrupted"
+    assert "was killed (signal 9)" in station.runs.get(1).reason
+    assert station.store.list() == []
+
+    station.training.resume(OWNER, 1)
+    assert station.follow(1) == "finished"
+    with pytest.raises(Conflict, match="is `finished`"):
+        station.training.resume(OWNER, 1)
+    yield station
+    station.close()
+
+
+def test_a_resumed_run_misses_no_step(turned: Station) -> None:
+    view = turned.training.view(OWNER, 1)
+    assert (view.progress, view.phase) == (1.0, "finished")
     assert [row["step"] for row in view.metrics] == list(range(1, 61))
+    assert "resuming from checkpoint-12" in (turned.home.run_dir(1) / "log.txt").read_text()
     assert "corrected: v1 answered 12 prompts" in view.log_tail
-    (suite,) = station.versions.show(OWNER, "v1").scores
+    assert turned.training.cpu_seconds(1) > 1
+
+
+def test_a_finished_run_is_a_scored_version(turned: Station) -> None:
+    version = turned.store.get("v1")
+    assert (version.run, version.dataset, version.base_form) == (1, "d1", "nf4-dequantised")
+    (suite,) = turned.versions.show(OWNER, "v1").scores
     assert (suite.candidate.right, suite.base.right, suite.candidate.n) == (12, 0, 12)
-    verdict = station.versions.verdict(OWNER, "v1")
+    verdict = turned.versions.verdict(OWNER, "v1")
     assert verdict.state == "passed"
     assert any("no general suite" in reason for reason in verdict.reasons)
 
-    station.versions.promote(OWNER, "v1")
-    again = station.reopened()
-    assert again.versions.served() == "v1"
-    assert again.versions.adapter("v1").path.is_dir()
-    page = again.versions.answers(OWNER, "v1", "corrected", limit=3)
+
+def test_answers_stand_side_by_side(turned: Station) -> None:
+    page = turned.versions.answers(OWNER, "v1", "corrected", limit=3)
     assert (page.total, page.changed, len(page.rows)) == (12, 12, 3)
-    assert [(a.version, a.correct) for a in page.rows[0].answers] == [("v0", False), ("v1", True)]
-    evaluated_again(again)
-    station.database = again.database
+    assert [(answer.version, answer.correct) for answer in page.rows[0].answers] == [("v0", False), ("v1", True)]
+    assert page.rows[0].reference == page.rows[0].answers[1].text == "select count"
+    assert len(turned.versions.answers(OWNER, "v1", "corrected", limit=10, offset=9).rows) == 3
+    with pytest.raises(NotFound, match="suite `general`"):
+        turned.versions.answers(OWNER, "v1", "general")
 
 
-def evaluated_again(station: Station) -> None:
-    """A second evaluation asks only what is not known, and finds the same."""
-    before = station.versions.show(OWNER, "v1").scores
-    station.training.evaluate(OWNER, "v1", "v0")
-    assert station.versions.show(OWNER, "v1").scores == before
+def test_a_second_evaluation_finds_the_same(turned: Station) -> None:
+    before = turned.versions.show(OWNER, "v1").scores
+    turned.training.evaluate(OWNER, "v1", "v0")
+    assert turned.versions.show(OWNER, "v1").scores == before
+    with pytest.raises(NotFound, match="no version `v9`"):
+        turned.training.evaluate(OWNER, "v9")
 
 
 def test_one_lesson_trains_and_is_undecided(station: Station) -> None:
@@ -167,39 +197,6 @@ def test_one_lesson_trains_and_is_undecided(station: Station) -> None:
     verdict = station.versions.verdict(OWNER, "v1")
     assert verdict.state == "undecided"
     assert "10 more are needed" in verdict.blocking[0]
-
-
-def test_a_lost_learning_rate_makes_no_version(station: Station) -> None:
-    station.freeze()
-    run = station.training.start(OWNER, overrides={"max_steps": 30, "learning_rate": 1e30})
-    assert station.follow(run.number) == "failed"
-    assert "Lower `learning_rate`" in station.runs.get(run.number).reason
-    assert station.store.list() == []
-
-
-def test_a_killed_run_is_resumed_to_the_end(station: Station) -> None:
-    station.freeze()
-    run = station.training.start(OWNER, overrides={**QUICK, "max_steps": 40})
-    folder = station.home.run_dir(run.number)
-    station.follow(run.number, until=lambda _: len(read_metrics(folder)) >= 12)
-    # The app stops and starts again: it finds the run by its process.
-    again = station.reopened()
-    station.database = again.database
-    again.training.recover()
-    assert state_of(again, run) == "running"
-
-    os.kill(process_of(folder), signal.SIGKILL)
-    assert again.follow(run.number, seconds=10) == "interrupted"
-    assert "was killed (signal 9)" in again.training.view(OWNER, run.number).run.reason
-    assert again.versions.served() == "v0"
-
-    again.training.resume(OWNER, run.number)
-    assert again.follow(run.number) == "finished"
-    view = again.training.view(OWNER, run.number)
-    assert [row["step"] for row in view.metrics] == list(range(1, 41))
-    assert "resuming from checkpoint-10" in (folder / "log.txt").read_text()
-    with pytest.raises(Conflict, match="is `finished`"):
-        again.training.resume(OWNER, run.number)
 
 
 def test_a_run_is_cancelled(station: Station) -> None:
