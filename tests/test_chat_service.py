@@ -21,6 +21,7 @@ from flywheel.tasks.sql_sandbox import SqlSandbox
 from starter import database as shop
 from storage.conversations import ConversationStore, Turn
 from storage.database import Database
+from storage.errors import DiskFull
 from storage.examples import ExampleStore
 from storage.feedback import FeedbackStore
 from storage.files import sha256_file
@@ -461,6 +462,20 @@ def test_correction_is_thumb_text_and_example_in_one(app: App) -> None:
         asked.turn_id,
     )
     assert example.prompt == [{"role": "user", "content": COUNT}]
+
+
+def test_half_a_correction_is_never_kept(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = app.ask(ANN, COUNT)
+    before = app.events()
+
+    def full(*_given, **_named):
+        raise DiskFull("The disk is full.")
+
+    monkeypatch.setattr(app.examples, "propose", full)
+    with pytest.raises(DiskFull):
+        app.chat.correct(ANN, asked.turn_id, "SELECT 7")
+    assert app.events() == before
+    assert app.chat.thread(ANN, None).items[-1].rating is None
 
 
 def test_example_prompt_is_what_was_typed(talk: App) -> None:

@@ -6,15 +6,18 @@ from pathlib import Path
 from tests.support.tiny import make_tiny_model
 
 
-def make_parrot(path: Path, answers: Mapping[str, str], *, steps: int = 100) -> Path:
-    """Make a model under `path` that answers each question with its answer, greedily; returns `path`. About 3 s."""
+def make_parrot(path: Path, answers: Mapping[str, str], *, steps: int = 100, system: str = "") -> Path:
+    """Make a model under `path` that answers each question with its answer, greedily; returns `path`. About 3 s.
+
+    `system` is the system message that it will be sent before each question, if any.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     make_tiny_model(path)
     tokenizer = AutoTokenizer.from_pretrained(path)
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-    rows = [_row(tokenizer, question, answer) for question, answer in answers.items()]
+    rows = [_row(tokenizer, system, question, answer) for question, answer in answers.items()]
     longest = max(len(ids) for ids, _ in rows)
     ids = torch.tensor([row + [0] * (longest - len(row)) for row, _ in rows])
     labels = torch.tensor([[-100] * start + row[start:] + [-100] * (longest - len(row)) for row, start in rows])
@@ -29,8 +32,9 @@ def make_parrot(path: Path, answers: Mapping[str, str], *, steps: int = 100) -> 
     return path
 
 
-def _row(tokenizer, question: str, answer: str) -> tuple[list[int], int]:
-    asked = [{"role": "user", "content": question}]
+def _row(tokenizer, system: str, question: str, answer: str) -> tuple[list[int], int]:
+    told = [{"role": "system", "content": system}] if system else []
+    asked = [*told, {"role": "user", "content": question}]
     prompt = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
     start = len(tokenizer(prompt)["input_ids"])
     return tokenizer(f"{prompt}{answer}<|im_end|>")["input_ids"], start
