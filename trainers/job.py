@@ -48,11 +48,12 @@ PREDICT, PROGRESS = "predict.json", "progress.json"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 STARTER_PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {"max_steps": 50, "learning_rate": 3e-3},
-    "standard": {"max_steps": 100, "learning_rate": 3e-3},
-    "careful": {"max_steps": 200, "learning_rate": 1.5e-3},
+    "quick": {"max_steps": 60, "learning_rate": 3e-3},
+    "standard": {"max_steps": 160, "learning_rate": 3e-3},
+    "careful": {"max_steps": 240, "learning_rate": 3e-3},
 }
-"""Measured on the starter (about 3 million parameters, its own replay file). Not for any other base."""
+"""Measured on the starter (about 3 million parameters) with its replay file at a share of 0.75: 30 corrections of one
+term took 160 steps from 1 % to 90, 94 and 89 % (three seeds) and cost half a point elsewhere. Not for any other base."""
 GENERAL_PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"epochs": 1.0, "learning_rate": 2e-4},
     "standard": {"epochs": 3.0, "learning_rate": 2e-4},
