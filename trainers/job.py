@@ -53,7 +53,7 @@ STARTER_PRESETS: dict[str, dict[str, Any]] = {
     "careful": {"max_steps": 240, "learning_rate": 3e-3},
 }
 """Measured on the starter (about 3 million parameters) with its replay file at a share of 0.75: 30 corrections of one
-term took 160 steps from 1 % to 90, 94 and 89 % (three seeds) and cost half a point elsewhere. Not for any other base."""
+term and 160 steps: from 1 % to 90, 94 and 89 % (three seeds), half a point lost elsewhere. Not for any other base."""
 GENERAL_PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"epochs": 1.0, "learning_rate": 2e-4},
     "standard": {"epochs": 3.0, "learning_rate": 2e-4},
