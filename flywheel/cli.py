@@ -24,6 +24,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns the exit code. Wrong use exits 2 through argparse."""
     prepare_environment()
     args = build_parser().parse_args(argv)
+    if not all(_is_text(value) for value in vars(args).values()):
+        print("An argument holds bytes that are no UTF-8 text. Type it again.", file=sys.stderr)
+        return 2
     try:
         return _dispatch(read(), args)
     except ConfigurationError as error:
@@ -38,6 +41,12 @@ def main(argv: list[str] | None = None) -> int:
         # `… | head` has read enough. Not by the signal's default action: a child's broken pipe must not end us.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _is_text(value: object) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_text, value))
+    return not isinstance(value, str) or value.isprintable() or value.encode("utf-8", "ignore").decode() == value
 
 
 def _failed(message: str, code: int, as_json: bool) -> int:

@@ -45,13 +45,16 @@ def _through_app(url: str, token: str, name: str, args: dict[str, Any]) -> Itera
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     try:
         connection.request("POST", PATH, body, headers)
-        response = connection.getresponse()
-        for line in response:
+        done = False
+        for line in connection.getresponse():
             event = json.loads(line)
             if "error" in event:
                 raise _Remote(event["error"], int(event.get("exit", 1)))
+            done = event.get("done", False)
             yield event
-    except OSError as error:
+        if not done:
+            raise Unavailable(f"The app at {url} ended before it had answered. Start it again, then try again.")
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise Unavailable(
             f"The app that holds this home did not answer at {url} ({error}). "
             "Look at its window, or stop it and try again."

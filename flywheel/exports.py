@@ -44,9 +44,9 @@ def export_file(
 ) -> int:
     """Write a file, replacing one of that name; returns the number of rows. Raises InvalidInput, NotFound."""
     rows = list(export_lines(exporter, who, what=what, format=format, dataset=dataset, side=side))
-    if out.is_dir():
-        raise InvalidInput(f"`{out}` is a folder. Name a file in it.")
     try:
+        if out.is_dir():
+            raise InvalidInput(f"`{out}` is a folder. Name a file in it.")
         write_atomic(out, "".join(rows))
     except OSError as error:
         raise InvalidInput(f"`{out}` cannot be written ({error.strerror}). Name another file.") from error

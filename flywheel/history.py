@@ -1,5 +1,6 @@
 """What of a conversation a model is sent, and what produced an answer. Pure: turns in, messages out."""
 
+import itertools
 from collections.abc import Sequence
 
 from storage.conversations import Turn
@@ -10,9 +11,9 @@ MOST_MESSAGES = 40
 
 
 def exchanges(path: Sequence[Turn]) -> list[Message]:
-    """Question and answer by turns, oldest first; a question without an answer is left out, since roles must alternate."""
+    """Question and answer by turns, oldest first; an unanswered question is left out, since roles must alternate."""
     messages: list[Message] = []
-    for question, answer in zip(path, path[1:], strict=False):
+    for question, answer in itertools.pairwise(path):
         answered = answer.state != "failed" and answer.content.strip()
         if question.role == "user" and answer.role == "assistant" and answered:
             messages += [message(question), message(answer)]

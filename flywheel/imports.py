@@ -60,6 +60,8 @@ def import_file(
     try:
         if path.is_dir():
             raise InvalidInput(f"`{path}` is a folder. Name a file in it.")
+        if path.exists() and not path.is_file():
+            raise InvalidInput(f"`{path}` is a device or a pipe. Write its content to a file and name that.")
         size = path.stat().st_size
         _check_size(path.name, size)
         data = path.read_bytes()

@@ -76,7 +76,7 @@ def review(services: Services, who: Principal, args: Arguments) -> Iterator[Even
     """The inbox without a browser: list, show, approve, reject, edit."""
     action, curation = args["action"], services.curation
     if action == "list":
-        for example in curation.inbox(who, limit=int(args.get("limit") or 50)):
+        for example in curation.inbox(who, limit=args.get("limit", 50)):
             yield {"result": asdict(example)}
     elif action == "show":
         yield {"result": asdict(curation.item(who, args["ids"][0]))}
@@ -171,7 +171,9 @@ def versions(services: Services, who: Principal, args: Arguments) -> Iterator[Ev
 
 
 def evaluate(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
-    """The gate's verdict on a version, with each reason in words. Exit 3 when it is not passed."""
+    """Score a version beside the base and what it is compared with, then the gate's verdict. Exit 3: not passed."""
+    yield {"progress": f"{args['version']}: answering the test questions"}
+    services.training.evaluate(who, args["version"], args.get("against"))
     verdict = services.versions.verdict(who, args["version"], against=args.get("against"))
     yield {"result": {"version": args["version"], **asdict(verdict)}}
     yield {"exit": 0 if verdict.state == "passed" else 3}

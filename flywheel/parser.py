@@ -26,6 +26,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is not 1 or more")
+    return number
+
+
 def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("--json", action="store_true", help="one JSON object, or one per line")
@@ -55,13 +62,13 @@ def _data(commands: Commands) -> None:
     take.add_argument("--approved", action="store_true", help="no review needed")
     give = _command(commands, "export", "examples, a dataset version, turns or feedback into a file")
     give.add_argument("--what", choices=("examples", "dataset", "turns", "feedback"), default="examples")
-    give.add_argument("--format", choices=FORMATS, help="default: prompt-completion")
+    give.add_argument("--format", choices=FORMATS, help="default: openai")
     give.add_argument("--dataset", metavar="dN")
     give.add_argument("out", metavar="OUT")
     review = _command(commands, "review", "the inbox without a browser")
     actions = review.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = _command(actions, "list", "what waits for a decision")
-    listing.add_argument("--limit", type=int, default=50)
+    listing.add_argument("--limit", type=_positive, default=50)
     _command(actions, "show", "one item").add_argument("ids", nargs=1, metavar="ID")
     _command(actions, "approve", "approve as proposed").add_argument("ids", nargs="+", metavar="ID")
     reject = _command(actions, "reject", "reject with a reason")

@@ -142,7 +142,7 @@ class Reply:
 
 
 def stored_outcome(outcome: SqlOutcome) -> dict[str, Any]:
-    """The outcome as a turn keeps it: all fields, `row_count`, and `rows_cut` when fewer rows are kept than there were."""
+    """The outcome as a turn keeps it: all fields, `row_count`, and `rows_cut` when fewer rows are kept."""
     kept = [list(row) for row in outcome.rows[:MOST_ROWS]]
     if _json_size(kept) > MOST_ROWS_JSON:
         kept = kept[:FEW_ROWS]

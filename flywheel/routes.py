@@ -83,6 +83,8 @@ def _lines(services: Services, name: str, args: dict[str, Any]) -> Iterator[str]
     try:
         for event in perform(services, COMMAND_OWNER, name, args):
             yield json.dumps(event, default=str) + "\n"
+        # Told apart from an app that died: without this line the command did not end well.
+        yield json.dumps({"done": True}) + "\n"
     except PUBLIC as error:
         exit_code = error.exit_code if isinstance(error, FlywheelError) else 1
         yield json.dumps({"error": str(error), "exit": exit_code}) + "\n"

@@ -64,11 +64,11 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     source = os.environ if environment is None else environment
     raw = {f.name: source.get(f.metadata["variable"], "").strip() or f.metadata["default"] for f in fields(Settings)}
     return Settings(
-        home=Path(raw["home"]).expanduser().absolute(),
+        home=_path("FLYWHEEL_HOME", raw["home"]).absolute(),
         base_model=_base_model(raw["base_model"]),
         task=_choice("FLYWHEEL_TASK", raw["task"], ("sql", "chat")),
         system_prompt=raw["system_prompt"],
-        database=raw["database"],
+        database=str(_path("FLYWHEEL_DATABASE", raw["database"])) if raw["database"] else "",
         engine=_choice("FLYWHEEL_ENGINE", raw["engine"], ("local",)),
         guest_chat=_choice("FLYWHEEL_GUEST_CHAT", raw["guest_chat"], ("on", "off")) == "on",
         owners=_names(raw["owners"]),
@@ -114,9 +114,9 @@ def _choice(variable: str, value: str, allowed: tuple[str, ...]) -> str:
 
 
 def _base_model(value: str) -> str:
-    folder = Path(value).expanduser()
     if value == "starter":
         return value
+    folder = _path("FLYWHEEL_BASE_MODEL", value)
     if folder.is_dir():
         return str(folder.absolute())
     if HUB_ID.match(value) and not value.startswith((".", "~")):
@@ -125,6 +125,16 @@ def _base_model(value: str) -> str:
         f"FLYWHEEL_BASE_MODEL is `{value}`, which is no folder. "
         "Set it to `starter`, a Hub id such as `Qwen/Qwen3-0.6B`, or a folder with a model."
     )
+
+
+def _path(variable: str, value: str) -> Path:
+    """The path with `~` spelled out. Raises ConfigurationError for one that no system takes."""
+    try:
+        path = Path(value).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(f"{variable} is `{value[:200]}`, which is no path here ({error}).") from error
+    return path
 
 
 def _port(value: str) -> int:

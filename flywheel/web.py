@@ -86,7 +86,10 @@ class OriginGuard:
         if origin is not None:
             # A browser lets no other site set X-Forwarded-Host without a preflight, and that is refused here too.
             host = headers.get("x-forwarded-host", headers.get("host", "")).split(",")[0].strip()
-            return urlsplit(origin).netloc != host
+            try:
+                return urlsplit(origin).netloc != host
+            except ValueError:
+                return True
         site = headers.get("sec-fetch-site", "none")
         return method not in SAFE_METHODS and site not in ("none", "same-origin")
 

@@ -6,7 +6,7 @@ Knows nothing of what the pages show.
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 
 from flywheel.errors import Unavailable
+from flywheel.eventgate import EventGate
 from flywheel.roles import Principal
 from flywheel.routes import routes
 from flywheel.services import Services
@@ -71,7 +72,7 @@ class Server:
                 allowed_paths=[],
                 blocked_paths=[str(Path(services.home.path).resolve())],
                 footer_links=["settings"],
-                app_kwargs=_application(services),
+                app_kwargs=_application(services, self._name_of),
                 **look(),
             )
         except OSError as error:
@@ -85,6 +86,10 @@ class Server:
     def events(self) -> dict[int, Any]:
         """Number → event, of all pages: everything a browser can call."""
         return dict(self._site.fns)
+
+    def _name_of(self, number: int) -> str | None:
+        event = self._site.fns.get(number)
+        return None if event is None else str(event.api_name)
 
     @property
     def routes(self) -> list[str]:
@@ -107,7 +112,7 @@ class Server:
             self._site.close(verbose=False)
 
 
-def _application(services: Services) -> dict[str, Any]:
+def _application(services: Services, name_of: Callable[[int], str | None]) -> dict[str, Any]:
     identity = services.identity
 
     def who(connection: HTTPConnection) -> Principal:
@@ -122,7 +127,7 @@ def _application(services: Services) -> dict[str, Any]:
 
     return {
         "routes": routes(services),
-        "middleware": [Middleware(RoleGate, who=who)],
+        "middleware": [Middleware(RoleGate, who=who), Middleware(EventGate, name_of=name_of)],
         "lifespan": lifespan,
         "openapi_url": None,
         "docs_url": None,
