@@ -145,7 +145,7 @@ class SqlServer:
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The child's answer, {"error": "time" | "memory" | sentence} when it had to be replaced."""
         with self._lock:
-            child = self._child = self._child or self._started()
+            child = self.start()
             try:
                 answer = child.ask(request, self._seconds + GRACE_SECONDS)
             except Overrun:
@@ -161,19 +161,23 @@ class SqlServer:
                 self.stop()
             return answer
 
+    def start(self) -> SqlChild:
+        """The child, started if there is none. Raises Unavailable when it cannot start."""
+        with self._lock:
+            if self._child is None:
+                child = SqlChild(self._settings, self._empty, START_SECONDS)
+                if "failed" in child.greeting:
+                    child.kill()
+                    raise Unavailable(f"The SQL sandbox could not be started: {child.greeting['message']}")
+                self._child = child
+            return self._child
+
     def stop(self) -> None:
         """Ends the child; the next question starts another."""
         with self._lock:
             child, self._child = self._child, None
             if child is not None:
                 child.kill()
-
-    def _started(self) -> SqlChild:
-        child = SqlChild(self._settings, self._empty, START_SECONDS)
-        if "failed" in child.greeting:
-            child.kill()
-            raise Unavailable(f"The SQL sandbox could not be started: {child.greeting['message']}")
-        return child
 
 
 def judged(text: str, tables: Collection[str], server: SqlServer) -> Verdict:
@@ -258,6 +262,8 @@ class SqlSandbox:
                 self._server.stop()
                 self._state = None
                 self._tables = _copied(self._database, self._wanted, self._folder, self._copy)
+                # Started at once: should this process be killed, its child removes the copy.
+                self._server.start()
                 self._state = state
             return self._tables
 

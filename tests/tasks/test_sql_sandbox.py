@@ -302,6 +302,23 @@ sandbox.run("SELECT count(*) FROM range(10000000) a, range(10000000) b")
     assert wait_for(lambda: not Path(folder).exists(), 5)
 
 
+def test_copy_goes_with_an_idle_parent(shop: Path) -> None:
+    program = f"""
+from pathlib import Path
+from flywheel.tasks.sql_sandbox import SqlSandbox
+sandbox = SqlSandbox(Path({str(shop)!r}))
+print(sandbox._folder, flush=True)
+input()
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        folder = Path(parent.stdout.readline().strip())
+        assert folder.exists()
+        parent.kill()
+    assert wait_for(lambda: not folder.exists(), 5)
+
+
 def _busy(pid: int) -> bool:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return int(fields[11]) / os.sysconf("SC_CLK_TCK") > 0.6
