@@ -52,8 +52,8 @@ STARTER_PRESETS: dict[str, dict[str, Any]] = {
     "standard": {"max_steps": 160, "learning_rate": 3e-3},
     "careful": {"max_steps": 240, "learning_rate": 3e-3},
 }
-"""Measured on the starter (about 3 million parameters) with its replay file at a share of 0.75: 30 corrections of one
-term and 160 steps: from 1 % to 90, 94 and 89 % (three seeds), half a point lost elsewhere. Not for any other base."""
+"""Measured on the starter (about 3 million parameters) with its replay file; figures in docs/benchmarks.md. Not for any
+other base: a general one forgets far more under them."""
 GENERAL_PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"epochs": 1.0, "learning_rate": 2e-4},
     "standard": {"epochs": 3.0, "learning_rate": 2e-4},
