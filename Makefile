@@ -26,7 +26,7 @@ demo: $(VENV)/.run
 	$(PY) -m flywheel demo $(ARGS)
 
 bench: $(VENV)/.test
-	@for program in benchmarks/*.py; do echo "== $$program"; $(PY) $$program || exit 1; done
+	@for program in benchmarks/*.py; do echo "== $$program"; $(PY) -m "benchmarks.$$(basename $$program .py)" || exit 1; done
 
 $(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { echo "Flywheel needs Python 3.11 or newer, and \`$(PYTHON)\` is not on the PATH. Install the package python3 (Debian: apt-get install python3 python3-venv)."; exit 1; }

@@ -204,7 +204,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, decimal.Decimal):
-        return int(value) if value.as_tuple().exponent == 0 else float(value)
+        if value.as_tuple().exponent == 0:
+            return int(value)
+        # Money is exact: what a float cannot hold stays as its digits.
+        return float(value) if decimal.Decimal(repr(float(value))) == value else str(value)
+    if value in (datetime.date.max, datetime.date.min):
+        # The engine's infinite dates arrive as these; a date that nobody stored must not be told.
+        return "infinity" if value == datetime.date.max else "-infinity"
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, (bytes, bytearray, memoryview)):

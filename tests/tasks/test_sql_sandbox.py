@@ -332,3 +332,8 @@ def test_slow_statement_does_not_outlive_a_thread(sandbox: SqlSandbox) -> None:
     thread.join()
     assert alive(child_of(sandbox))
     assert sandbox.run("SELECT 2").rows == [[2]]
+
+
+def test_values_are_told_as_stored(sandbox: SqlSandbox) -> None:
+    statement = "SELECT 123456789012345678.91::DECIMAL(20,2) AS a, 'infinity'::DATE AS b, 12.50::DECIMAL(6,2) AS c"
+    assert sandbox.run(statement).rows == [["123456789012345678.91", "infinity", 12.5]]
