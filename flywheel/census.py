@@ -4,6 +4,7 @@ The server refuses what is not in here, and a test compares both tables with the
 role again; this table is what a reader checks. Knows nothing of how a page or a route is made.
 """
 
+import re
 from functools import lru_cache
 
 from starlette.routing import compile_path
@@ -152,6 +153,14 @@ ROUTES: dict[str, Role | None] = {
 """Path pattern, without a trailing slash → least role."""
 
 _PATTERNS = [(compile_path(path)[0], role) for path, role in ROUTES.items() if "{" in path]
+
+
+def least_role_of_event(name: str) -> Role:
+    """The least role that may send an event. An event that stands on several pages is numbered by the framework."""
+    role = EVENTS.get(re.sub(r"_\d+$", "", name))
+    if role is None:
+        raise LookupError(f"The event `{name}` is not declared. Add it to `EVENTS` in flywheel/census.py.")
+    return role
 
 
 def least_role(path: str) -> Role | None:

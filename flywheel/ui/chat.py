@@ -14,7 +14,7 @@ import gradio as gr
 from flywheel.chat import Thread, ThreadItem
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.reply import Update
-from flywheel.roles import Role, require
+from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import present, text
 from flywheel.ui.correction import CorrectionPanel
@@ -25,6 +25,8 @@ UPDATE_SECONDS = 0.05
 BANNER_SECONDS = 2.0
 THUMBS: dict[Any, str | None] = {True: "up", "Like": "up", False: "down", "Dislike": "down", "": None}
 CHATS_AT_ONCE = 40
+EXAMPLES = 4
+"""Questions offered on the empty page: as many as a phone shows."""
 
 
 class ChatPage:
@@ -37,7 +39,7 @@ class ChatPage:
         self._chat = services.chat
         self._is_sql = services.task.name == "sql"
         self._answering: dict[tuple[str, str], str] = {}
-        """(person, tab) → the answer under way there."""
+        """(person, tab) → the answer under way there, while that tab shows its conversation."""
 
     def build(self) -> None:
         """Lay out the page and wire it."""
@@ -70,7 +72,7 @@ class ChatPage:
             latex_delimiters=[],
             group_consecutive_messages=False,
             placeholder=text.CHAT_WELCOME_SQL if self._is_sql else text.CHAT_WELCOME,
-            examples=[{"text": question} for question in self._services.task.examples()],
+            examples=[{"text": question} for question in self._services.task.examples()[:EXAMPLES]],
         )
 
     def _composer(self) -> gr.Textbox:
@@ -113,14 +115,14 @@ class ChatPage:
 
     @shown
     def new(self, request: gr.Request) -> tuple[Any, None, Any]:
-        """An empty page; the conversation before stays stored."""
-        require(caller(request), Role.GUEST)
+        """An empty page; the conversation before stays stored, and an answer under way there is stopped."""
+        who = caller(request)
+        self._chat.stop(who, self._answering.pop((who.id, request.session_hash or ""), ""))
         return _history(Thread(None, [])), None, _more(Thread(None, []))
 
     @shown
     def example(self, event: gr.SelectData, request: gr.Request) -> str:
         """A question offered on the empty page, as if it had been typed."""
-        require(caller(request), Role.GUEST)
         chosen = event.value.get("text") if isinstance(event.value, dict) else None
         return str(chosen or "")
 
@@ -137,15 +139,18 @@ class ChatPage:
                     conversation = update.conversation_id
                     before = present.messages(self._chat.thread(who, conversation).items)
                     yield _buttons(busy=True, value=""), gr.skip(), conversation, _more(Thread(None, []))
-                if time.monotonic() - last >= UPDATE_SECONDS and not update.done:
+                if time.monotonic() - last >= UPDATE_SECONDS and not update.done and tab in self._answering:
                     last = time.monotonic()
                     growing = present.message("assistant", present.partial(update.text, sql=self._is_sql))
                     yield gr.skip(), [*before, growing], gr.skip(), gr.skip()
         finally:
             replies.close()
-            self._answering.pop(tab, None)
-        thread = self._chat.thread(who, conversation)
-        yield _buttons(busy=False), _history(thread), conversation, _more(thread)
+            stayed = self._answering.pop(tab, None) is not None
+        if stayed:
+            thread = self._chat.thread(who, conversation)
+            yield _buttons(busy=False), _history(thread), conversation, _more(thread)
+        else:
+            yield _buttons(busy=False), gr.skip(), gr.skip(), gr.skip()
 
     @shown
     def stop(self, request: gr.Request) -> None:

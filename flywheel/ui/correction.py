@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from flywheel.errors import InvalidInput, NotFound
-from flywheel.roles import Role, require
 from flywheel.services import Services
 from flywheel.ui import present, text
 from flywheel.ui.shell import PRIVATE, caller, shown
@@ -37,7 +36,7 @@ class CorrectionPanel:
             self._reasons = gr.CheckboxGroup(label="What was wrong", choices=choices, elem_id="reasons")
             self._comment = gr.Textbox(label="Comment", lines=1, max_lines=4, max_length=2000, elem_id="comment")
             with gr.Row():
-                self._send = gr.Button("Send correction", variant="primary", min_width=150)
+                self._send = gr.Button("Send correction", variant="primary", scale=2, min_width=170)
                 self._try = gr.Button("Try it", min_width=90, visible=is_sql)
                 self._cancel = gr.Button("Cancel", min_width=90)
             self._tried = gr.Markdown(elem_id="tried")
@@ -69,13 +68,11 @@ class CorrectionPanel:
     @shown
     def fill(self, turn: str | None, conversation: str | None, request: gr.Request) -> tuple[str, list[str], str, str]:
         """The answer as it was, and nothing chosen yet."""
-        require(caller(request), Role.GUEST)
         return self._answer_of(turn, conversation, request) if turn else "", [], "", ""
 
     @shown
     def quiet(self, request: gr.Request) -> Any:
         """Take the thanks for an earlier correction away."""
-        require(caller(request), Role.GUEST)
         return gr.Markdown(visible=False)
 
     @shown
@@ -86,7 +83,6 @@ class CorrectionPanel:
     @shown
     def cancel(self, request: gr.Request) -> tuple[None, Any]:
         """Close the panel; the thumb stays."""
-        require(caller(request), Role.GUEST)
         return None, gr.Column(visible=False)
 
     @shown

@@ -14,7 +14,7 @@ import gradio as gr
 from gradio.context import Context
 
 from flywheel.errors import PUBLIC, Forbidden
-from flywheel.roles import ANONYMOUS, Principal
+from flywheel.roles import ANONYMOUS, Principal, Role, require
 from flywheel.services import Services
 from flywheel.ui import present
 
@@ -25,6 +25,7 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 """For every event: no public endpoint by name, no overlay over what a person is reading."""
 OUR_FAULT = "Something went wrong here; the log says what. Try again, and tell the owner of this page if it stays."
 STRIP_SECONDS = 5.0
+QUIET = "says_nothing_of_roles"
 
 
 def caller(request: gr.Request) -> Principal:
@@ -41,6 +42,30 @@ def shown(handler: Handler) -> Handler:
 def quietly(handler: Handler) -> Handler:
     """As `shown`, for events nobody clicked (page open, timers): what the role forbids leaves the page as it is."""
     return _at_the_edge(handler, quiet=True)
+
+
+def guarded(handler: Handler, least: Role) -> Handler:
+    """`handler`, reached only by callers with the role `least`. One that takes no `request` is reached by nobody."""
+
+    def admit(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        request = next((value for value in (*args, *kwargs.values()) if isinstance(value, gr.Request)), None)
+        require(ANONYMOUS if request is None else caller(request), least)
+
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            admit(args, kwargs)
+            yield from handler(*args, **kwargs)
+
+        return _at_the_edge(cast(Handler, stream), quiet=getattr(handler, QUIET, False))
+
+    @functools.wraps(handler)
+    def once(*args: Any, **kwargs: Any) -> Any:
+        admit(args, kwargs)
+        return handler(*args, **kwargs)
+
+    return _at_the_edge(cast(Handler, once), quiet=getattr(handler, QUIET, False))
 
 
 def on_open(handler: Callable[..., Any], **wiring: Any) -> Any:
@@ -65,6 +90,7 @@ def _at_the_edge(handler: Handler, *, quiet: bool) -> Handler:
             except Exception as error:
                 yield _told(error, quiet, handler)
 
+        setattr(stream, QUIET, quiet)
         return cast(Handler, stream)
 
     @functools.wraps(handler)
@@ -74,6 +100,7 @@ def _at_the_edge(handler: Handler, *, quiet: bool) -> Handler:
         except Exception as error:
             return _told(error, quiet, handler)
 
+    setattr(once, QUIET, quiet)
     return cast(Handler, once)
 
 

@@ -9,17 +9,24 @@ from typing import Any, Protocol
 import gradio as gr
 from gradio.components.navbar import Navbar
 
+from flywheel import census
 from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import text
 from flywheel.ui.chat import ChatPage
 from flywheel.ui.data import DataPage
 from flywheel.ui.review import KEYS_SCRIPT, ReviewPage
-from flywheel.ui.shell import caller, on_open
+from flywheel.ui.shell import caller, guarded, on_open
 from flywheel.ui.train import TrainPage
 from flywheel.ui.versions import VersionsPage
 
 HERE = Path(__file__).parent
+# The framework labels each message with its Markdown source; a screen reader should read the message itself.
+UNLABEL = """<script>
+new MutationObserver(() => document.querySelectorAll('#chat :is([data-testid=user], [data-testid=bot])[aria-label]')
+  .forEach((message) => message.removeAttribute('aria-label')))
+  .observe(document.documentElement, {subtree: true, childList: true, attributeFilter: ['aria-label']});
+</script>"""
 FRAME, STYLES = HERE / "frame.css", [HERE / "style.css", HERE / "working.css"]
 
 
@@ -56,7 +63,15 @@ def build_site(services: Services) -> gr.Blocks:
         with site.route(page.title, page.path):
             Navbar(main_page_name=first.title)
             _Admission(page, hub=services.settings.trusts_oauth).build()
+    _guard(site)
     return site
+
+
+def _guard(site: gr.Blocks) -> None:
+    """Put each handler of ours behind the role that `census` declares for its event. Undeclared: no start."""
+    for event in site.fns.values():
+        if event.fn is not None and event.fn.__module__.startswith("flywheel."):
+            event.fn = guarded(event.fn, census.least_role_of_event(str(event.api_name)))
 
 
 def look() -> dict[str, Any]:
@@ -86,7 +101,7 @@ def look() -> dict[str, Any]:
         link_text_color="*primary_700",
         link_text_color_dark="*primary_300",
     )
-    return {"theme": theme, "css_paths": STYLES, "head": f"<style>{FRAME.read_text()}</style>{KEYS_SCRIPT}"}
+    return {"theme": theme, "css_paths": STYLES, "head": f"<style>{FRAME.read_text()}</style>{UNLABEL}{KEYS_SCRIPT}"}
 
 
 class _Admission:

@@ -18,6 +18,8 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
+LEAVING = ("AbortError", "Connection errored out")
+"""What the front end writes when a person leaves a page while it loads; nothing is wrong then."""
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 
 
@@ -59,8 +61,10 @@ def visit(browser: Browser, *, size: str = "desktop", dark: bool = False) -> Vis
     visitor = Visitor(context, context.new_page())
     visitor.page.on("pageerror", lambda error: visitor.troubles.append(f"error: {error}"))
     visitor.page.on("dialog", lambda dialog: visitor.troubles.append(f"dialog: {dialog.message}"))
-    visitor.page.on(
-        "console",
-        lambda message: visitor.troubles.append(f"console: {message.text}") if message.type == "error" else None,
-    )
+    visitor.page.on("console", lambda message: _note(visitor, message.type, message.text))
     return visitor
+
+
+def _note(visitor: Visitor, kind: str, text: str) -> None:
+    if kind == "error" and not any(words in text for words in LEAVING):
+        visitor.troubles.append(f"console: {text}")

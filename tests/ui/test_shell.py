@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from flywheel.errors import Forbidden, InvalidInput
 from flywheel.roles import ANONYMOUS, Principal, Role
-from flywheel.ui.shell import OUR_FAULT, caller, quietly, shown
+from flywheel.ui.shell import OUR_FAULT, caller, guarded, quietly, shown
 from storage.errors import StorageError
 
 
@@ -88,3 +88,35 @@ def test_caller_is_who_the_server_found() -> None:
     assert caller(gr.Request(Request({**scope, "state": {"who": ann}}))) == ann
     assert caller(gr.Request(Request({**scope, "state": {}}))) is ANONYMOUS
     assert caller(gr.Request(username="owner")) is ANONYMOUS
+
+
+def asked_by(who: Principal) -> gr.Request:
+    return gr.Request(Request({"type": "http", "headers": [], "state": {"who": who}}))
+
+
+def test_guarded_handler_needs_its_role() -> None:
+    def handler(text: str, request: gr.Request) -> str:
+        return text
+
+    guest, reviewer = Principal("guest:1", Role.GUEST), Principal("local:reviewer:ann", Role.REVIEWER)
+    behind = guarded(shown(handler), Role.REVIEWER)
+    assert behind("x", asked_by(reviewer)) == "x"
+    for who in (guest, ANONYMOUS):
+        with pytest.raises(gr.Error):
+            behind("x", asked_by(who))
+        assert guarded(quietly(handler), Role.REVIEWER)("x", asked_by(who)) == gr.skip()
+
+
+def test_guarded_stream_needs_its_role() -> None:
+    def handler(request: gr.Request) -> Iterator[int]:
+        yield 1
+
+    behind = guarded(shown(handler), Role.GUEST)
+    assert list(behind(asked_by(Principal("guest:1", Role.GUEST)))) == [1]
+    with pytest.raises(gr.Error):
+        list(behind(asked_by(ANONYMOUS)))
+
+
+def test_handler_that_asks_nobody_is_reached_by_nobody() -> None:
+    with pytest.raises(gr.Error):
+        guarded(shown(lambda: "data"), Role.GUEST)()

@@ -1,0 +1,30 @@
+"""What several folders share. It is made when the first test asks for it, and heavy parts are loaded then."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.app import App
+
+SYSTEM = "Answer with SQL."
+ANSWERS = {
+    "how many customers": "SELECT count(*) AS customers FROM customers",
+    "show me all customers": "SELECT name FROM customers ORDER BY name",
+    "who are you": "I can only answer questions about this database.",
+    "delete all orders": "DELETE FROM orders",
+}
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[App]":
+    """The whole app, served, with a real model that knows ANSWERS by heart."""
+    from tests.support.app import serving, settings_for
+    from tests.support.parrot import make_parrot
+
+    folder = tmp_path_factory.mktemp("app")
+    model = make_parrot(folder / "parrot", ANSWERS, system=SYSTEM)
+    settings = settings_for(folder / "home", base_model=str(model), system_prompt=SYSTEM)
+    with serving(settings) as running:
+        yield running
