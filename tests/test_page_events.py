@@ -1,6 +1,7 @@
 """What a program sends to the chat page's events: forged, foreign, unusable and strange things."""
 
 import json
+from pathlib import Path
 from uuid import uuid4
 
 import gradio as gr
@@ -9,9 +10,10 @@ from starlette.requests import Request
 
 from flywheel.chat import Thread
 from flywheel.roles import Principal, Role
+from flywheel.services import build_services
 from flywheel.ui.chat import ChatPage
 from storage.conversations import ConversationStore, Turn
-from tests.support.app import App
+from tests.support.app import App, settings_for
 from tests.support.events import Caller
 
 
@@ -112,3 +114,19 @@ def test_new_chat_stops_the_answer_and_stays_empty(app: App, guest: Principal) -
     *_, last = answering
     assert last[1:] == (gr.skip(), gr.skip(), gr.skip())
     assert stored(app, guest)[-1].state == "stopped"
+
+
+def test_base_that_cannot_load_is_told_and_nothing_is_stored(tmp_path: Path, guest: Principal) -> None:
+    (tmp_path / "base").mkdir()
+    services = build_services(settings_for(tmp_path / "home", base_model=str(tmp_path / "base")))
+    try:
+        services.engine.wait_ready(60)
+        page, head = ChatPage(services), services.database.head
+        request = gr.Request(Request({"type": "http", "state": {"who": guest}, "headers": []}), session_hash="tab")
+        banner, timer = page.banner(request)
+        assert banner.visible and str(tmp_path / "base") in banner.value and timer.active
+        with pytest.raises(gr.Error, match="does not answer yet"):
+            list(page.send("how many customers", None, request))
+        assert services.database.head == head
+    finally:
+        services.close()

@@ -3,7 +3,7 @@
 from flywheel.roles import Role
 
 TITLE = "Flywheel"
-CHAT_PLACEHOLDER_SQL = "Ask about the data in your own words"
+CHAT_PLACEHOLDER_SQL = "Ask about the data"
 CHAT_PLACEHOLDER = "Ask anything"
 CHAT_WELCOME_SQL = "### Ask the database\nIn plain words. Tell it when it is wrong: that is how it learns."
 CHAT_WELCOME = "### Ask anything\nTell it when it is wrong: that is how it learns."
