@@ -14,7 +14,7 @@ from trainers.job import Job, JobError, Replay, preset
 
 REPLAY_FILE = "replay.jsonl"
 REPLAY_SHARE = 0.85
-"""Measured on the starter: without replay it forgets half of what it knew; at 0.75 one seed of three lost over a point."""
+"""Measured on the starter: without replay it forgets half of what it knew; at 0.75 one seed of two lost a point."""
 
 KINDS: dict[str, type] = {
     "seed": int,

@@ -13,6 +13,14 @@ from typing import Any
 
 from flywheel.errors import ConfigurationError
 
+OPENINGS = (
+    "GRADIO_VIBE_MODE",
+    "GRADIO_WATCH_DIRS",
+    "GRADIO_ALLOWED_PATHS",
+    "GRADIO_BLOCKED_PATHS",
+    "GRADIO_DEBUG",
+    "GRADIO_LOCAL_DEV_MODE",
+)
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 
 
@@ -84,8 +92,15 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
 def prepare_environment() -> None:
     """Set the switches of other libraries that they read at import: no telemetry, no network a person did not ask for.
 
-    Called first thing by every entry point. What the person has set stays.
+    Called first thing by every entry point. What would open the page wider than our settings say is taken out; in the
+    rest, what the person has set stays.
     """
+    for name in OPENINGS:
+        os.environ.pop(name, None)
+    os.environ["GRADIO_SHARE"] = "False"
+    # The page library calls its own address when it starts; a proxy must not get that call.
+    hosts = [host for host in (os.environ.get("NO_PROXY", ""), "localhost", "127.0.0.1") if host]
+    os.environ["NO_PROXY"] = ",".join(dict.fromkeys(",".join(hosts).split(",")))
     for name, value in {
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_ANALYTICS_CACHE_FREQUENCY": "200",

@@ -1,12 +1,13 @@
 """Settings: read once, checked, documented."""
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from flywheel.errors import ConfigurationError
-from flywheel.settings import Settings, read
+from flywheel.settings import Settings, prepare_environment, read
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,6 +53,19 @@ def test_oauth_is_trusted_only_on_a_whole_space() -> None:
     assert read(whole).trusts_oauth
     for missing in whole:
         assert not read({k: v for k, v in whole.items() if k != missing}).trusts_oauth
+
+
+def test_environment_cannot_open_the_page_wider(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GRADIO_ALLOWED_PATHS", "GRADIO_VIBE_MODE"):
+        monkeypatch.setenv(name, "/")
+    monkeypatch.setenv("GRADIO_SHARE", "True")
+    monkeypatch.setenv("NO_PROXY", "intranet")
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "0")
+    prepare_environment()
+    assert "GRADIO_ALLOWED_PATHS" not in os.environ and "GRADIO_VIBE_MODE" not in os.environ
+    assert os.environ["GRADIO_SHARE"] == "False"
+    assert os.environ["NO_PROXY"] == "intranet,localhost,127.0.0.1"
+    assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "0"
 
 
 def test_every_setting_is_documented_as_it_is() -> None:
