@@ -49,7 +49,7 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 STARTER_PRESETS: dict[str, dict[str, Any]] = {
     "quick": {"max_steps": 60, "learning_rate": 3e-3},
-    "standard": {"max_steps": 160, "learning_rate": 3e-3},
+    "standard": {"max_steps": 200, "learning_rate": 3e-3},
     "careful": {"max_steps": 240, "learning_rate": 3e-3},
 }
 """Measured on the starter (about 3 million parameters) with its replay file; figures in docs/benchmarks.md. Not for any
