@@ -3,10 +3,17 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from tests.support.app import App
+
+# The same examples on every machine, and no deadline: how long one takes is for the benchmarks.
+hypothesis.settings.register_profile(
+    "facts", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("facts")
 
 SYSTEM = "Answer with SQL."
 ANSWERS = {
