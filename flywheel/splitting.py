@@ -70,7 +70,18 @@ def split(entries: Sequence[Entry]) -> Split:
     """Place all entries. With clashes nothing is placed."""
     ordered = sorted(entries, key=lambda e: (_hash(e.text), e.text, e.id))
     clashes = _clashes(ordered)
-    return Split(clashes=clashes) if clashes else _Splitting(ordered).run()
+    return Split(clashes=clashes) if clashes else _without_tested(ordered, _Splitting(ordered).run())
+
+
+def _without_tested(entries: Sequence[Entry], result: Split) -> Split:
+    """A question that was ever a test row, rejected since or not, is never learnt through another row."""
+    tested = {entry.text for entry in entries if "test" in (entry.placed, entry.fixed)}
+    for entry in entries:
+        place = result.placements.get(entry.id)
+        if place is not None and place.side != "test" and entry.text in tested:
+            del result.placements[entry.id]
+            result.left_out[entry.id] = "the same question was a test row"
+    return result
 
 
 def _clashes(entries: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
