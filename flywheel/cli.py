@@ -13,7 +13,7 @@ from typing import Any
 
 from flywheel import client, report
 from flywheel.errors import PUBLIC, ConfigurationError, InvalidInput
-from flywheel.operations import Event
+from flywheel.operations.event import Event
 from flywheel.parser import build_parser
 from flywheel.settings import Settings, prepare_environment, read
 

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flywheel.errors import FlywheelError, Unavailable
-from flywheel.operations import Event, perform
+from flywheel.operations.event import Event
+from flywheel.operations.table import perform
 from flywheel.roles import Principal, Role
 from flywheel.services import build_services
 from flywheel.settings import Settings

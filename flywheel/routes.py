@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from flywheel.errors import PUBLIC, FlywheelError, Forbidden
 from flywheel.identity import OWNER_ID
-from flywheel.operations import perform
+from flywheel.operations.table import perform
 from flywheel.roles import Principal, Role
 from flywheel.services import Services
 

@@ -1,0 +1,73 @@
+"""Examples, review and dataset versions, as operations."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from flywheel import exports, imports
+from flywheel.operations.event import Arguments, Event
+from flywheel.roles import Principal
+from flywheel.services import Services
+
+
+def import_files(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
+    """Examples from files; bad rows are listed with line and reason, good ones kept."""
+    bad_files = 0
+    for name in args["files"]:
+        report = imports.import_file(
+            services.importer,
+            who,
+            Path(name),
+            format=args.get("format"),
+            split=args.get("split"),
+            approved=bool(args.get("approved")),
+        )
+        bad_files += report.added + report.duplicates == 0
+        yield {"result": {"file": name, **asdict(report)}}
+    yield {"exit": 1 if bad_files else 0}
+
+
+def export(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
+    """Examples, a dataset version, turns or feedback into a file."""
+    out = Path(args["out"])
+    count = exports.export_file(
+        services.exporter, who, out, what=args["what"], format=args.get("format"), dataset=args.get("dataset")
+    )
+    yield {"result": {"file": str(out), "rows": count}}
+
+
+def review(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
+    """The inbox without a browser: list, show, approve, reject, edit."""
+    action, curation = args["action"], services.curation
+    if action == "list":
+        for example in curation.inbox(who, limit=args.get("limit", 50)):
+            yield {"result": asdict(example)}
+    elif action == "show":
+        yield {"result": asdict(curation.item(who, args["ids"][0]))}
+    elif action == "approve":
+        approved, refused = curation.approve_many(who, args["ids"])
+        yield {"result": {"approved": approved, "refused": [{"id": i, "reason": r} for i, r in refused]}}
+        yield {"exit": 1 if refused else 0}
+    elif action == "edit":
+        yield {"result": asdict(curation.approve(who, args["ids"][0], completion=args["completion"]))}
+    else:
+        for example_id in args["ids"]:
+            yield {"result": asdict(curation.reject(who, example_id, args["reason"]))}
+
+
+def freeze(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
+    """A dataset version from what is approved now."""
+    frozen = services.datasets.freeze(who, name=args.get("name") or "", note=args.get("note") or "")
+    yield {"result": {**asdict(frozen.version), "created_now": frozen.created, "refused": frozen.refused}}
+
+
+def datasets(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
+    """List, show or compare dataset versions."""
+    action = args["action"]
+    if action == "list":
+        for version in services.datasets.listing(who):
+            yield {"result": asdict(version)}
+    elif action == "diff":
+        yield {"result": asdict(services.datasets.diff(who, args["ids"][0], args["ids"][1]))}
+    else:
+        yield {"result": asdict(services.datasets.show(who, args["ids"][0]))}

@@ -1,0 +1,42 @@
+"""Every operation by its name: what the commands do, in a process of its own or inside the app.
+
+Knows nothing of terminals, argparse or HTTP.
+"""
+
+from collections.abc import Iterator
+
+from flywheel.errors import InvalidInput
+from flywheel.operations import care, daily, data, models
+from flywheel.operations.event import Arguments, Event, Operation
+from flywheel.roles import Principal
+from flywheel.services import Services
+
+OPERATIONS: dict[str, Operation] = {
+    "status": daily.status,
+    "ask": daily.ask,
+    "import": data.import_files,
+    "export": data.export,
+    "review": data.review,
+    "freeze": data.freeze,
+    "datasets": data.datasets,
+    "train": models.train,
+    "runs": models.runs,
+    "versions": models.versions,
+    "evaluate": models.evaluate,
+    "promote": models.promote,
+    "rollback": models.rollback,
+    "login-link": care.login_link,
+    "audit": care.audit,
+}
+
+COUNTS_TOKENS = ("ask", "import", "review", "freeze")
+"""Operations that need the base's tokenizer: what is too long for it is refused."""
+
+
+def perform(services: Services, who: Principal, name: str, args: Arguments) -> Iterator[Event]:
+    """Run one operation by its name. Raises InvalidInput for an unknown name."""
+    if name not in OPERATIONS:
+        raise InvalidInput(f"There is no operation `{name}`. `python -m flywheel --help` lists the commands.")
+    if name in COUNTS_TOKENS:
+        services.wait_until_ready()
+    yield from OPERATIONS[name](services, who, args)
