@@ -1,6 +1,8 @@
 """What several folders share. It is made when the first test asks for it, and heavy parts are loaded then."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -8,7 +10,10 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.support.app import App
+    from tests.support.hub.server import HubServer
 
+# Read by huggingface_hub when it is imported: the test Hub keeps large files without xet.
+os.environ["HF_HUB_DISABLE_XET"] = "1"
 # The same examples on every machine, and no deadline: how long one takes is for the benchmarks.
 hypothesis.settings.register_profile(
     "facts", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -34,4 +39,13 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[App]":
     model = make_parrot(folder / "parrot", ANSWERS, system=SYSTEM)
     settings = settings_for(folder / "home", base_model=str(model), system_prompt=SYSTEM)
     with serving(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> "Iterator[HubServer]":
+    """An empty Hub that the real client talks to: `hub.url`, tokens `hub.writer`, `hub.reader`, `hub.stranger`."""
+    from tests.support.hub.server import HubServer
+
+    with HubServer(tmp_path / "hub") as running:
         yield running
