@@ -99,7 +99,16 @@ def _evaluate(record: Record) -> str:
     return "\n".join([f"{record['version']}: {record['state']}", *(f"- {reason}" for reason in record["reasons"])])
 
 
-FORMATTERS = {"ask": _ask, "import": _import, "status": _status, "evaluate": _evaluate}
+def _keys(record: Record) -> str:
+    if "key" in record:
+        return f"{record['key']}\n({record['id']}, {record['role']}. Keep it: it is not shown again.)"
+    name = f" {record['name']}" if record["name"] else ""
+    used = f"last used {record['last_used']}" if record["last_used"] else "never used"
+    ended = f", revoked {record['revoked']}" if record["revoked"] else ""
+    return f"{record['id']}  {record['role']}{name}, created {record['created']}, {used}{ended}"
+
+
+FORMATTERS = {"keys": _keys, "ask": _ask, "import": _import, "status": _status, "evaluate": _evaluate}
 
 
 def demo(record: Record) -> str:

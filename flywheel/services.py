@@ -16,6 +16,7 @@ from flywheel.errors import InvalidInput, Unavailable
 from flywheel.exports import Exporter
 from flywheel.identity import Identity
 from flywheel.imports import Importer
+from flywheel.keys import Keys
 from flywheel.roles import Principal, Role, require
 from flywheel.scoring import Scoring
 from flywheel.serving.local import LocalEngine
@@ -33,6 +34,7 @@ from storage.datasets import DatasetStore
 from storage.examples import ExampleStore
 from storage.feedback import FeedbackStore
 from storage.home import Home
+from storage.keys import KeyStore
 from storage.ledger import LedgerReport, verify
 from storage.lock import HomeLock
 from storage.runs import RunStore
@@ -49,6 +51,7 @@ class Services:
     home: Home
     lock: HomeLock
     identity: Identity
+    keys: Keys
     database: Database
     engine: LocalEngine
     task: Task
@@ -130,6 +133,7 @@ def _compose(
         home=home,
         lock=lock,
         identity=Identity(home.secret(), home.owner_token(), settings),
+        keys=Keys(KeyStore(database), home.owner_token()),
         database=database,
         engine=engine,
         task=task,

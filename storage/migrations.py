@@ -34,6 +34,12 @@ def m001_wheel(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute(statement)
 
 
+def m002_keys(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Keys of programs, and what happened to them."""
+    for statement in _KEYS:
+        cursor.execute(statement)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -73,7 +79,13 @@ _WHEEL = (
         kind VARCHAR NOT NULL, override VARCHAR, verdict VARCHAR NOT NULL, {_STAMP})""",
 )
 
-STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_wheel]
+_KEYS = (
+    f"""CREATE TABLE keys (id VARCHAR PRIMARY KEY, number INTEGER NOT NULL, name VARCHAR NOT NULL,
+        role VARCHAR NOT NULL, digest VARCHAR NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE key_events (id VARCHAR PRIMARY KEY, key_id VARCHAR NOT NULL, kind VARCHAR NOT NULL, {_STAMP})""",
+)
+
+STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_wheel, m002_keys]
 
 
 def applied(cursor: duckdb.DuckDBPyConnection) -> int:

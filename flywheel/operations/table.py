@@ -6,7 +6,7 @@ Knows nothing of terminals, argparse or HTTP.
 from collections.abc import Iterator
 
 from flywheel.errors import InvalidInput
-from flywheel.operations import care, daily, data, models
+from flywheel.operations import care, daily, data, keys, models
 from flywheel.operations.event import Arguments, Event, Operation
 from flywheel.roles import Principal
 from flywheel.services import Services
@@ -25,6 +25,7 @@ OPERATIONS: dict[str, Operation] = {
     "evaluate": models.evaluate,
     "promote": models.promote,
     "rollback": models.rollback,
+    "keys": keys.keys,
     "login-link": care.login_link,
     "audit": care.audit,
 }

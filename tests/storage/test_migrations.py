@@ -54,7 +54,7 @@ def test_the_file_before_a_step_is_kept(home: Home, monkeypatch: pytest.MonkeyPa
     steps = migrations.STEPS
     monkeypatch.setattr(migrations, "STEPS", [*steps, add_note])
     reopen(home).close()
-    (kept,) = home.path.glob("flywheel.duckdb.before-step-2-*")
+    (kept,) = home.path.glob(f"flywheel.duckdb.before-step-{len(steps) + 1}-*")
     monkeypatch.setattr(migrations, "STEPS", steps)
     old = Database.open(kept, home.path / "tail-of-the-old")
     assert old.value("SELECT title FROM conversations") == "kept"
@@ -79,7 +79,7 @@ def test_a_newer_database_is_refused_in_words(home: Home, monkeypatch: pytest.Mo
     monkeypatch.setattr(migrations, "STEPS", [*steps, add_note])
     reopen(home).close()
     monkeypatch.setattr(migrations, "STEPS", steps)
-    with pytest.raises(NewerDatabase, match="at step 2, this Flywheel knows 1"):
+    with pytest.raises(NewerDatabase, match=f"at step {len(steps) + 1}, this Flywheel knows {len(steps)}"):
         reopen(home)
 
 
