@@ -61,6 +61,8 @@ def _dispatch(settings: Settings, args: Namespace) -> int:
         return _demo(settings, args)
     if args.command == "sql":
         return _sql(settings, args)
+    if args.command == "spacefile":
+        return _spacefile(args)
     return _show(client.run(settings, args.command, _arguments(args)), args)
 
 
@@ -91,6 +93,14 @@ def _sql(settings: Settings, args: Namespace) -> int:
     lines = (raw.decode("utf-8", "surrogateescape") for raw in sys.stdin.buffer)
     for verdict in judge(lines, database, tables):
         print(json.dumps(verdict), flush=True)
+    return 0
+
+
+def _spacefile(args: Namespace) -> int:
+    from flywheel import deploying
+
+    result = deploying.write_front_matter(Path(args.spacefile) if args.spacefile else None)
+    print(json.dumps(result) if args.json else report.pairs(result))
     return 0
 
 

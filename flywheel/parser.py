@@ -23,6 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     _data(commands)
     _models(commands)
     _care(commands)
+    _space(commands)
     return parser
 
 
@@ -135,3 +136,8 @@ def _care(commands: Commands) -> None:
     audit = _command(commands, "audit", "the ledger of everything that was stored")
     actions = audit.add_subparsers(dest="action", metavar="ACTION", required=True)
     _command(actions, "verify", "check its chain, name the first broken row")
+
+
+def _space(commands: Commands) -> None:
+    spacefile = _command(commands, "spacefile", "check the Spacefile and write README's front matter from it")
+    spacefile.add_argument("--spacefile", metavar="FILE", help="default: the one of this tree")
