@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 640, 220
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 14, 28
+WIDTH, HEIGHT = 440, 180
+LEFT, RIGHT, TOP, BOTTOM = 40, 8, 14, 28
 SERIES = ("var(--fw-series-1)", "var(--fw-series-2)", "var(--fw-series-3)")
 
 
@@ -61,9 +61,9 @@ def score_chart(title: str, scores: Sequence[Interval]) -> str:
     """One bar a version, its interval as a whisker, on a scale from 0 to 100 %."""
     if not scores:
         return ""
-    row, label = 34, 96
+    row, label = 34, 88
     height = TOP + row * len(scores) + BOTTOM
-    span = WIDTH - label - 120
+    span = WIDTH - label - 96
 
     def across(value: float) -> float:
         return label + span * min(1.0, max(0.0, value))
