@@ -135,7 +135,7 @@ def _arguments(args: Namespace) -> dict[str, Any]:
         values["completion"] = _text_of(args.completion)
     if args.command == "import":
         values["files"] = [str(Path(name).absolute()) for name in args.files]
-    if args.command == "export":
+    if args.command in ("export", "merge"):
         values["out"] = str(Path(args.out).absolute())
     return values
 

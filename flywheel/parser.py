@@ -22,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     _daily(commands)
     _data(commands)
     _models(commands)
+    _release(commands)
     _care(commands)
     _space(commands)
     return parser
@@ -114,6 +115,12 @@ def _models(commands: Commands) -> None:
     promote.add_argument("--override", metavar="REASON", help="serve it although the gate did not pass it")
     rollback = _command(commands, "rollback", "serve the version before, or a named one")
     rollback.add_argument("model_version", nargs="?", metavar="vN")
+
+
+def _release(commands: Commands) -> None:
+    merge = _command(commands, "merge", "a version as one plain model, adapter and base in one")
+    merge.add_argument("model_version", metavar="vN")
+    merge.add_argument("out", metavar="OUT", help="a folder that does not exist yet, or is empty")
 
 
 def _care(commands: Commands) -> None:

@@ -108,7 +108,23 @@ def _keys(record: Record) -> str:
     return f"{record['id']}  {record['role']}{name}, created {record['created']}, {used}{ended}"
 
 
-FORMATTERS = {"keys": _keys, "ask": _ask, "import": _import, "status": _status, "evaluate": _evaluate}
+def _merge(record: Record) -> str:
+    how = "" if record["made_now"] else " It was there already."
+    share = f"{record['first']} of {record['tokens']} tokens first ({record['share']:.2%}, {record['prompts']} prompts)"
+    size = f"{record['bytes'] / 1e6:,.1f} MB, {record['dtype']}"
+    lines = [f"{record['version']} is merged in `{record['folder']}` ({size}).{how}"]
+    lines.append(f"Parity: {share}, largest logit difference {record['largest_difference']:.3g}")
+    return "\n".join([*lines, *([record["note"]] if record.get("note") else [])])
+
+
+FORMATTERS = {
+    "ask": _ask,
+    "import": _import,
+    "status": _status,
+    "evaluate": _evaluate,
+    "keys": _keys,
+    "merge": _merge,
+}
 
 
 def demo(record: Record) -> str:

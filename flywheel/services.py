@@ -17,6 +17,7 @@ from flywheel.exports import Exporter
 from flywheel.identity import Identity
 from flywheel.imports import Importer
 from flywheel.keys import Keys
+from flywheel.merging import Merging
 from flywheel.roles import Principal, Role, require
 from flywheel.scoring import Scoring
 from flywheel.serving.local import LocalEngine
@@ -62,6 +63,7 @@ class Services:
     exporter: Exporter
     training: Training
     versions: Versions
+    merging: Merging
     wheel: Wheel
     worker: Worker
     url: str = ""
@@ -144,6 +146,7 @@ def _compose(
         exporter=Exporter(examples, datasets, conversations, feedback),
         training=training,
         versions=versions,
+        merging=Merging(home, base, versions),
         wheel=Wheel(examples, datasets, runs, training, versions),
         worker=Worker(training),
     )

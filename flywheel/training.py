@@ -1,54 +1,32 @@
-"""Runs: started, looked at, cancelled, resumed; the only place that starts the trainers.
+"""Runs: started, looked at, cancelled, resumed.
 
 A run is a process of its own over a directory of files, so it outlives this one: an app that starts again finds it by
 process id and start time. What becomes of it then is `following`'s; how rows are learnt and answered is the trainers'.
 """
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from flywheel import presets, runfiles
+from flywheel import presets, programs, runfiles
 from flywheel.base_model import BaseModel
 from flywheel.errors import Conflict, FlywheelError, InvalidInput, NotFound, Unavailable
 from flywheel.following import Follower
+from flywheel.programs import PREDICT, SFT, launch
 from flywheel.roles import Principal, Role, require
 from flywheel.runview import RunView, read_view
 from flywheel.scoring import Scoring
 from flywheel.serving.engine import BASE_VERSION
-from flywheel.settings import child_environment
 from storage.database import Database
 from storage.datasets import DatasetStore, DatasetVersion
 from storage.home import Home
 from storage.runs import ACTIVE, Run, RunStore
 from storage.versions import VersionStore
-from trainers.files import write_json
 from trainers.job import CANCEL, OUTCOME, PREDICTIONS, JobError, process_of, read_outcome, request_cancel
-from trainers.process import PROCESS, process_start
 
-ROOT = Path(__file__).resolve().parent.parent
-SFT, PREDICT = "trainers.sft", "trainers.predict"
-NICENESS = 10
 RESUMABLE = ("interrupted", "cancelled", "failed")
-WAIT_S, DYING_S = 0.2, 2.0
-
-
-@dataclass(frozen=True)
-class _Child:
-    process: subprocess.Popen[bytes]
-    folder: Path
-    program: str
-
-
-_children: dict[int, _Child] = {}
-"""Processes this one started. They belong to it, not to a service: somebody has to collect them when they end."""
-_ended: dict[tuple[Path, str], tuple[int, float]] = {}
-"""Exit code and processor seconds of those that ended; a negative code is the signal that killed it."""
+WAIT_S = 0.2
 
 
 class Training:
@@ -103,7 +81,7 @@ class Training:
             folder = self._home.run_dir(run.number)
             try:
                 runfiles.prepare(folder, self._home.dataset_dir(frozen.id), job, self._scoring.sources())
-                _launch(folder, SFT)
+                launch(folder, SFT)
             except (FlywheelError, JobError, OSError) as error:
                 self._runs.mark(run.number, "failed", reason=f"It could not be started: {error}", by=who.id)
                 if isinstance(error, OSError):
@@ -150,7 +128,7 @@ class Training:
                 left.unlink(missing_ok=True)
             if run.version is not None:
                 return self._follower.evaluate(self._runs.mark(number, "evaluating", by=who.id))
-            _launch(folder, SFT)
+            launch(folder, SFT)
             return self._runs.mark(number, "running", by=who.id)
 
     def evaluate(self, who: Principal, name: str, against: str | None = None) -> None:
@@ -184,8 +162,7 @@ class Training:
 
     def cpu_seconds(self, number: int) -> float | None:
         """Processor seconds that training this run took, if its program was started by this process and has ended."""
-        ended = _ended.get((self._home.run_dir(number), SFT))
-        return None if ended is None else round(ended[1], 2)
+        return programs.cpu_seconds(self._home.run_dir(number), SFT)
 
     def recover(self) -> None:
         """At the start of the app: take up a run that went on, or say that it was interrupted."""
@@ -199,7 +176,7 @@ class Training:
         if not self._polling.acquire(blocking=False):
             return
         try:
-            _collect_children()
+            programs.collect()
             run = self._runs.active()
             if run is not None:
                 self._follower.advance(run)
@@ -226,49 +203,11 @@ class Training:
         return found
 
 
-def _launch(folder: Path, program: str) -> None:
-    """Start a program over a run directory, in a session of its own so that it outlives this process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # One core stays with the chat.
-    environment = child_environment() | {"OMP_NUM_THREADS": str(max(1, cores - 1))}
-    with (folder / "log.txt").open("ab") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", program, str(folder)],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    _ended.pop((folder, program), None)
-    _children[child.pid] = _Child(child, folder, program)
-    # Before it can say so itself, and whatever becomes of us meanwhile.
-    write_json(folder / PROCESS, {"pid": child.pid, "started": process_start(child.pid), "at": time.time()})
-    os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
-
-
 class _Programs:
     """What `following` needs of the processes."""
 
     def answer(self, folder: Path) -> None:
-        _launch(folder, PREDICT)
+        launch(folder, PREDICT)
 
     def killed_by(self, folder: Path, evaluating: bool) -> int | None:
-        key = folder, PREDICT if evaluating else SFT
-        end = time.monotonic() + DYING_S
-        while any((child.folder, child.program) == key for child in _children.values()) and time.monotonic() < end:
-            # Dead by its first thread, it is collected only when its last one is gone.
-            _collect_children()
-            time.sleep(0.02)
-        code, _ = _ended.get(key, (0, 0.0))
-        return -code if code < 0 else None
-
-
-def _collect_children() -> None:
-    for pid, child in list(_children.items()):
-        ended, status, usage = os.wait4(pid, os.WNOHANG)
-        if ended:
-            child.process.returncode = code = os.waitstatus_to_exitcode(status)
-            _ended[child.folder, child.program] = code, usage.ru_utime + usage.ru_stime
-            del _children[pid]
+        return programs.killed_by(folder, PREDICT if evaluating else SFT)

@@ -95,6 +95,18 @@ class Versions:
         view = self._view(self._version(name), scores, self._versions.history())
         return answers.page(scores, self._home, view, suite, limit=limit, offset=offset)
 
+    def sound(self, who: Principal, name: str) -> Version:
+        """A trained version whose files are whole and belong to the base configured, all of them read anew.
+
+        Raises NotFound, InvalidInput for the base, Damaged.
+        """
+        require(who, Role.OWNER)
+        if name == BASE_VERSION:
+            raise InvalidInput("`v0` is the base itself, which has no adapter. Name a version that a run made.")
+        version = self._version(name)
+        self._refuse_damaged(version, "used")
+        return version
+
     def promote(self, who: Principal, name: str, override: str | None = None) -> Promotion:
         """Make a version serve. Raises Refused with the gate's reasons, Damaged, Conflict, NotFound, InvalidInput.
 
@@ -146,10 +158,10 @@ class Versions:
         against = promotion.previous if promotion else self.served()
         return self._standing.view(version, against, promotion, scores)
 
-    def _refuse_damaged(self, version: Version) -> None:
+    def _refuse_damaged(self, version: Version, purpose: str = "served") -> None:
         if problems := self._standing.problems(version, fresh=True):
             told = "; ".join(problems)
-            raise Damaged(f"{version.id} cannot be served: {told}. Restore its files from a backup, or train again.")
+            raise Damaged(f"{version.id} cannot be {purpose}: {told}. Restore its files from a backup, or train again.")
 
     def _version(self, name: str) -> Version:
         if name == BASE_VERSION:

@@ -67,6 +67,11 @@ class Home:
         return self.path / "versions"
 
     @property
+    def merged(self) -> Path:
+        """Merged models: a cache, made when the first is asked for."""
+        return self.path / "merged"
+
+    @property
     def datasets(self) -> Path:
         return self.path / "datasets"
 
@@ -75,6 +80,9 @@ class Home:
 
     def version_dir(self, v: str) -> Path:
         return self.versions / v
+
+    def merged_dir(self, v: str) -> Path:
+        return self.merged / v
 
     def dataset_dir(self, d: str) -> Path:
         return self.datasets / d

@@ -23,7 +23,7 @@ PLACES = {
     "bitsandbytes": ("trainers/",),
     "accelerate": ("trainers/",),
     "openai": ("flywheel/serving/remote.py", "flywheel/teacher.py"),
-    "subprocess": ("flywheel/training.py", "flywheel/tasks/sql_sandbox.py"),
+    "subprocess": ("flywheel/programs.py", "flywheel/tasks/sql_sandbox.py"),
 }
 HEAVY = ("torch", "transformers", "peft")
 # The layer of a module is that of the longest prefix; a module may import its own layer and lower ones.

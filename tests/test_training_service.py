@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flywheel import training
+from flywheel import programs
 from flywheel.errors import Conflict, Damaged, Forbidden, InvalidInput, NotFound, Unavailable
 from storage.runs import Run
 from tests.support.station import LESSONS, OWNER, QUICK, REVIEWER, Station, open_station, settings_for
@@ -31,7 +31,7 @@ def station(base: Path, tmp_path: Path) -> Iterator[Station]:
     for folder in station.home.runs.iterdir():
         if pid := process_of(folder):
             os.kill(pid, signal.SIGKILL)
-    while training._children:
+    while programs._children:
         station.training.poll()
         time.sleep(0.02)
     station.close()

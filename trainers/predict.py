@@ -143,7 +143,7 @@ def answer(
     while fitting:
         size = max(1, min(MOST_BATCH, BATCH_TOKENS // (len(prompts[fitting[0]]) + max_new_tokens)))
         batch, fitting = fitting[:size], fitting[size:]
-        new = _generate(model, tokenizer, [prompts[i] for i in batch], max_new_tokens, stop)
+        new = generate(model, tokenizer, [prompts[i] for i in batch], max_new_tokens, stop)
         stop.check()
         for index, tokens in zip(batch, new, strict=True):
             answers[index] |= _finished(tokens, model, tokenizer)
@@ -151,7 +151,8 @@ def answer(
     return answers
 
 
-def _generate(model: Any, tokenizer: Any, prompts: list[list[int]], max_new_tokens: int, stop: Stop) -> list[list[int]]:
+def generate(model: Any, tokenizer: Any, prompts: list[list[int]], max_new_tokens: int, stop: Stop) -> list[list[int]]:
+    """What a model says to each prompt, greedily, as token ids; padded behind its end where others go on."""
     import torch
 
     def asked_to_stop(ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
@@ -179,12 +180,17 @@ def _generate(model: Any, tokenizer: Any, prompts: list[list[int]], max_new_toke
 
 
 def _finished(tokens: list[int], model: Any, tokenizer: Any) -> dict[str, Any]:
-    ends = model.generation_config.eos_token_id
-    ends = {ends} if isinstance(ends, int) else set(ends or [tokenizer.eos_token_id])
+    ends = ends_of(model, tokenizer)
     length = next((place + 1 for place, token in enumerate(tokens) if token in ends), None)
     told = tokens if length is None else tokens[: length - 1]
     text = tokenizer.decode(told, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return {"text": text, "finish_reason": "stop" if length else "length", "tokens": length or len(tokens)}
+
+
+def ends_of(model: Any, tokenizer: Any) -> set[int]:
+    """The tokens at which this model's answers end."""
+    ends = model.generation_config.eos_token_id
+    return {ends} if isinstance(ends, int) else set(ends or [tokenizer.eos_token_id])
 
 
 def _standing(suite: Suite) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ Knows nothing of terminals, argparse or HTTP.
 from collections.abc import Iterator
 
 from flywheel.errors import InvalidInput
-from flywheel.operations import care, daily, data, keys, models
+from flywheel.operations import care, daily, data, keys, models, release
 from flywheel.operations.event import Arguments, Event, Operation
 from flywheel.roles import Principal
 from flywheel.services import Services
@@ -26,6 +26,7 @@ OPERATIONS: dict[str, Operation] = {
     "promote": models.promote,
     "rollback": models.rollback,
     "keys": keys.keys,
+    "merge": release.merge,
     "login-link": care.login_link,
     "audit": care.audit,
 }

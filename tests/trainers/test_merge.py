@@ -14,17 +14,19 @@ def test_merged_model_answers_as_the_adapter(trained_once: Path, base: Path, tmp
     from peft import PeftModel
 
     run = trained_once
-    plain, tokenizer = load_base(str(base), None, form, "cpu")
+    plain, _ = load_base(str(base), None, form, "cpu")
     prompt = torch.arange(3, 40)[None]
     with torch.no_grad():
         before = plain(input_ids=prompt).logits
         wanted = PeftModel.from_pretrained(plain, str(run / "adapter"))(input_ids=prompt).logits
-        merged, _ = merge(str(base), None, form, run / "adapter")
+        merged, tokenizer = merge(str(base), None, form, run / "adapter")
         assert torch.allclose(merged(input_ids=prompt).logits, wanted, atol=1e-4)
         assert (before - wanted).abs().max() > 0.1, "the adapter does something"
-        save_merged(merged, tokenizer, tmp_path / "merged")
-        reloaded, _ = load_base(str(tmp_path / "merged"), None, "full", "cpu")
+        save_merged(merged.to(torch.bfloat16), base, tmp_path / "merged")
+        reloaded, again = load_base(str(tmp_path / "merged"), None, "full", "cpu")
         change = (reloaded(input_ids=prompt).logits - before).flatten()
+    asked = [{"role": "user", "content": "how many orders"}]
+    assert again.apply_chat_template(asked)["input_ids"] == tokenizer.apply_chat_template(asked)["input_ids"]
     assert torch.nn.functional.cosine_similarity(change, (wanted - before).flatten(), dim=0) > 0.99
 
 
