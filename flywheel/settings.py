@@ -21,11 +21,16 @@ OPENINGS = (
     "GRADIO_DEBUG",
     "GRADIO_LOCAL_DEV_MODE",
 )
+HUB_REPO = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 
 
 def _setting(variable: str, default: str, meaning: str) -> Any:
     return field(metadata={"variable": variable, "default": default, "meaning": meaning})
+
+
+def _secret(variable: str, meaning: str) -> Any:
+    return field(repr=False, metadata={"variable": variable, "default": "", "meaning": f"{meaning}; never shown"})
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,14 @@ class Settings:
     guest_chat: bool = _setting("FLYWHEEL_GUEST_CHAT", "on", "`on`: anyone who opens the page may chat; `off`")
     owners: tuple[str, ...] = _setting("FLYWHEEL_OWNERS", "", "Hub names that own this Space, separated by commas")
     reviewers: tuple[str, ...] = _setting("FLYWHEEL_REVIEWERS", "", "Hub names that may review, separated by commas")
+    hub_repo: str = _setting("FLYWHEEL_HUB_REPO", "", "repository on the Hub that versions are published to")
+    hub_endpoint: str = _setting("HF_ENDPOINT", "https://huggingface.co", "the Hub's address")
+    hub_token: str = _secret("HF_TOKEN", "token for the Hub: private base models, publishing, deploying")
     server_name: str = _setting("GRADIO_SERVER_NAME", "127.0.0.1", "address to listen on")
     server_port: int = _setting("GRADIO_SERVER_PORT", "7860", "port to listen on")
     space_id: str = _setting("SPACE_ID", "", "set by Hugging Face on a Space")
     space_system: str = _setting("SYSTEM", "", "`spaces` on a Hugging Face Space; set by it")
-    oauth_client_secret: str = _setting(
-        "OAUTH_CLIENT_SECRET", "", "set by Hugging Face on a Space with `hf_oauth: true`; never logged"
-    )
+    oauth_client_secret: str = _secret("OAUTH_CLIENT_SECRET", "set by Hugging Face on a Space with `hf_oauth: true`")
 
     @property
     def is_starter(self) -> bool:
@@ -81,6 +87,9 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         guest_chat=_choice("FLYWHEEL_GUEST_CHAT", raw["guest_chat"], ("on", "off")) == "on",
         owners=_names(raw["owners"]),
         reviewers=_names(raw["reviewers"]),
+        hub_repo=_hub_repo(raw["hub_repo"]),
+        hub_endpoint=_address("HF_ENDPOINT", raw["hub_endpoint"]),
+        hub_token=raw["hub_token"],
         server_name=raw["server_name"],
         server_port=_port(raw["server_port"]),
         space_id=raw["space_id"],
@@ -116,7 +125,18 @@ def child_environment() -> dict[str, str]:
 
     Source: this process's environment, by allow-list; tokens and keys are not on it.
     """
-    allowed = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "HF_HOME")
+    allowed = (
+        "PATH",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TMPDIR",
+        "TZ",
+        "LD_LIBRARY_PATH",
+        "CUDA_VISIBLE_DEVICES",
+    )
     kept = {name: os.environ[name] for name in allowed if name in os.environ}
     return kept | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
@@ -140,6 +160,20 @@ def _base_model(value: str) -> str:
         f"FLYWHEEL_BASE_MODEL is `{value}`, which is no folder. "
         "Set it to `starter`, a Hub id such as `Qwen/Qwen3-0.6B`, or a folder with a model."
     )
+
+
+def _hub_repo(value: str) -> str:
+    if not value or HUB_REPO.match(value):
+        return value
+    raise ConfigurationError(
+        f"FLYWHEEL_HUB_REPO is `{value}`. Set it to a repository's name on the Hub, such as `name/model`."
+    )
+
+
+def _address(variable: str, value: str) -> str:
+    if re.match(r"https?://[^\s/@]+(/\S*)?$", value):
+        return value.rstrip("/")
+    raise ConfigurationError(f"{variable} is `{value}`. Set it to an address such as `https://huggingface.co`.")
 
 
 def _path(variable: str, value: str) -> Path:

@@ -53,3 +53,28 @@ class Busy(StorageError, RuntimeError):
 
 class BadValue(StorageError, ValueError):
     """A value that cannot be stored; the message names its field."""
+
+
+class HubError(StorageError, RuntimeError):
+    """The Hub did not do what it was asked. `status` is its HTTP status, 0 where it gave none."""
+
+    def __init__(self, message: str, status: int = 0, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class HubDenied(HubError, PermissionError):
+    """No token, a wrong one, or one that may not do this (401, 403)."""
+
+
+class HubMissing(HubError, LookupError):
+    """No such repository, revision or file, or none that this token may see (404)."""
+
+
+class HubConflict(HubError):
+    """Something else stands there, or was written meanwhile (409, 412)."""
+
+
+class HubBusy(HubError):
+    """Not now: too many requests, a failing or unreachable Hub, or one that does not answer in time."""

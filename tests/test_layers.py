@@ -14,7 +14,8 @@ FILES = sorted([ROOT / "app.py", *(path for package in PACKAGES for path in (ROO
 PLACES = {
     "gradio": ("app.py", "flywheel/ui/"),
     "duckdb": ("storage/", "starter/", "flywheel/tasks/sql_"),
-    "huggingface_hub": ("storage/hub.py", "trainers/"),
+    "huggingface_hub": ("storage/hub", "trainers/"),
+    "httpx2": ("storage/hub",),
     "torch": ("trainers/", "starter/", "flywheel/serving/local"),
     "transformers": ("trainers/", "starter/", "flywheel/serving/local"),
     "peft": ("trainers/", "flywheel/serving/local"),

@@ -31,6 +31,8 @@ def test_defaults_need_no_environment() -> None:
         ("FLYWHEEL_HOME", "~nosuchuser/home"),
         ("FLYWHEEL_BASE_MODEL", "~nosuchuser/model"),
         ("FLYWHEEL_DATABASE", "/tmp/" + "a" * 300),
+        ("FLYWHEEL_HUB_REPO", "just-a-name"),
+        ("HF_ENDPOINT", "huggingface.co"),
         ("GRADIO_SERVER_PORT", "70000"),
         ("GRADIO_SERVER_PORT", "http"),
         ("GRADIO_SERVER_PORT", "٧٨"),
@@ -46,6 +48,11 @@ def test_wrong_value_is_named_in_one_line(variable: str, value: str) -> None:
 def test_base_model_may_be_a_folder_or_a_hub_id(tmp_path: Path) -> None:
     assert read({"FLYWHEEL_BASE_MODEL": str(tmp_path)}).base_model == str(tmp_path)
     assert read({"FLYWHEEL_BASE_MODEL": "Qwen/Qwen3-0.6B@main"}).base_model == "Qwen/Qwen3-0.6B@main"
+
+
+def test_secrets_are_not_in_the_words_for_settings() -> None:
+    settings = read({"HF_TOKEN": "hf_hidden", "OAUTH_CLIENT_SECRET": "hidden-too"})
+    assert settings.hub_token == "hf_hidden" and "hidden" not in repr(settings)
 
 
 def test_oauth_is_trusted_only_on_a_whole_space() -> None:

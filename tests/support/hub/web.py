@@ -114,8 +114,9 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.status is not None:
             answer = self._refusal(Refusal(fault.status, fault.message, headers=fault.headers))
         assert answer is not None
+        body = self._ranged(answer)
         site.log.append(Entry(self.command, self.path, answer.status, request.who))
-        self._send(answer, None if fault is None or self.command == "PUT" else fault.cut)
+        self._send(answer, body, None if fault is None or self.command == "PUT" else fault.cut)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_any
 
@@ -164,8 +165,7 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return whole
 
-    def _send(self, answer: Answer, cut: int | None) -> None:
-        body = self._ranged(answer)
+    def _send(self, answer: Answer, body: bytes, cut: int | None) -> None:
         self.send_response(answer.status)
         for name, value in {"Content-Type": answer.type, **answer.headers}.items():
             self.send_header(name, value)
