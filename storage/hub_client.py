@@ -24,6 +24,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from storage.errors import HubBusy, HubConflict, HubDenied, HubError, HubMissing
 
 BUSY = (408, 429, 500, 502, 503, 504)
+LIBRARY = "flywheel"
 TIMES = ("connect", "read", "write", "pool")
 sent: list[Callable[[int], None]] = []
 """Told the bytes of each piece of a large file that is sent, whoever sends it."""
@@ -57,6 +58,8 @@ class BoundedClient(httpx2.Client):
         request.extensions = {**request.extensions, "timeout": bounded}
         if request.method == "PUT" and isinstance(request.stream, httpx2.SyncByteStream):
             request.stream = _Counted(request.stream)
+        if not _is_ours(request):
+            return super().send(request, **given)
         try:
             response = super().send(request, **given)
         except httpx2.TimeoutException as error:
@@ -88,7 +91,12 @@ class _Counted(httpx2.SyncByteStream):
 def make_api(endpoint: str, token: str | None, timeout_s: float) -> HfApi:
     """The Hub's client for one account. `timeout_s` holds for all requests of this process from now on."""
     BoundedClient.timeout_s = timeout_s
-    return HfApi(endpoint=endpoint, token=token or False, library_name="flywheel")
+    return HfApi(endpoint=endpoint, token=token or False, library_name=LIBRARY)
+
+
+def _is_ours(request: httpx2.Request) -> bool:
+    """Asked by this product, not by another library in this process. The bytes of large files carry no name."""
+    return request.method == "PUT" or LIBRARY in request.headers.get("User-Agent", "")
 
 
 def _bounded_client() -> BoundedClient:

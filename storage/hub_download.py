@@ -20,6 +20,7 @@ from huggingface_hub.utils._headers import build_hf_headers
 from huggingface_hub.utils._http import hf_raise_for_status
 
 from storage.errors import HubBusy, HubMissing
+from storage.hub_client import LIBRARY
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.h5", "*.msgpack", "*.joblib", "*.npy", "*.npz")
 CHUNK = 1 << 20
@@ -52,6 +53,7 @@ def download(
             revision=sha,
             endpoint=api.endpoint,
             token=api.token,
+            library_name=LIBRARY,
             allow_patterns=list(patterns),
             ignore_patterns=list(PICKLES),
             max_workers=4,
@@ -99,7 +101,7 @@ def _fetch(api: HfApi, url: str, store: Path, large: BlobLfsInfo, meter: "_Meter
 
 def _receive(api: HfApi, url: str, part: Path, have: int, meter: "_Meter") -> None:
     """Append what is missing to `part`."""
-    headers = build_hf_headers(token=api.token, library_name="flywheel") | {"Accept-Encoding": "identity"}
+    headers = build_hf_headers(token=api.token, library_name=LIBRARY) | {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
     with get_session().stream("GET", url, headers=headers) as response:
