@@ -40,6 +40,12 @@ def m002_keys(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute(statement)
 
 
+def m003_publications(cursor: duckdb.DuckDBPyConnection) -> None:
+    """What was published on the Hub, and how each attempt ended."""
+    for statement in _PUBLICATIONS:
+        cursor.execute(statement)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -85,7 +91,14 @@ _KEYS = (
     f"""CREATE TABLE key_events (id VARCHAR PRIMARY KEY, key_id VARCHAR NOT NULL, kind VARCHAR NOT NULL, {_STAMP})""",
 )
 
-STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_wheel, m002_keys]
+_PUBLICATIONS = (
+    f"""CREATE TABLE publications (id VARCHAR PRIMARY KEY, version VARCHAR NOT NULL, repo VARCHAR NOT NULL,
+        visibility VARCHAR NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE publication_ends (id VARCHAR PRIMARY KEY, publication_id VARCHAR NOT NULL,
+        state VARCHAR NOT NULL, sha VARCHAR, tag VARCHAR, reason VARCHAR, {_STAMP})""",
+)
+
+STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_wheel, m002_keys, m003_publications]
 
 
 def applied(cursor: duckdb.DuckDBPyConnection) -> int:
