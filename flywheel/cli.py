@@ -13,6 +13,7 @@ from typing import Any
 
 from flywheel import client, report
 from flywheel.errors import PUBLIC, ConfigurationError, InvalidInput
+from flywheel.operations import care
 from flywheel.operations.event import Event
 from flywheel.parser import build_parser
 from flywheel.settings import Settings, prepare_environment, read
@@ -63,6 +64,8 @@ def _dispatch(settings: Settings, args: Namespace) -> int:
         return _sql(settings, args)
     if args.command == "spacefile":
         return _spacefile(args)
+    if args.command == "restore":
+        return _show(care.restore(settings, Path(args.file).absolute()), args)
     return _show(client.run(settings, args.command, _arguments(args)), args)
 
 
@@ -135,7 +138,7 @@ def _arguments(args: Namespace) -> dict[str, Any]:
         values["completion"] = _text_of(args.completion)
     if args.command == "import":
         values["files"] = [str(Path(name).absolute()) for name in args.files]
-    if args.command in ("export", "merge"):
+    if args.command in ("export", "merge", "backup"):
         values["out"] = str(Path(args.out).absolute())
     return values
 

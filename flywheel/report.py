@@ -13,6 +13,7 @@ class Progress:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._open = False
+        self._last = ""
 
     def line(self, words: str, fraction: float | None = None) -> None:
         """Say how far the work is; `fraction` from 0 to 1 draws a bar."""
@@ -20,8 +21,9 @@ class Progress:
         if self._out.isatty():
             self._out.write(f"\r\x1b[K{words}{bar}")
             self._open = True
-        else:
+        elif words != self._last:
             self._out.write(f"{words}\n")
+        self._last = words
         self._out.flush()
 
     def end(self) -> None:
@@ -117,7 +119,20 @@ def _merge(record: Record) -> str:
     return "\n".join([*lines, *([record["note"]] if record.get("note") else [])])
 
 
+def _backup(record: Record) -> str:
+    lines = [f"{record['file']}: {record['bytes'] / 1e6:.1f} MB, {record['records']} records, {record['files']} files"]
+    lines += [f"  left out: {name} (a link or an odd name)" for name in record["left_out"]]
+    return "\n".join([*lines, record["note"]])
+
+
+def _restore(record: Record) -> str:
+    made = f"{record['home']} is restored: {record['records']} records, {record['files']} files"
+    return "\n".join([f"{made}, from {record['facts'].get('created', 'an unknown time')}.", *record["notes"]])
+
+
 FORMATTERS = {
+    "backup": _backup,
+    "restore": _restore,
     "ask": _ask,
     "import": _import,
     "status": _status,

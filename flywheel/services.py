@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from flywheel.backups import Backups
 from flywheel.base_model import base_model
 from flywheel.chat import Chat
 from flywheel.curation import Curation
@@ -66,6 +67,7 @@ class Services:
     merging: Merging
     wheel: Wheel
     worker: Worker
+    backups: Backups
     url: str = ""
 
     def wait_until_ready(self) -> None:
@@ -149,6 +151,7 @@ def _compose(
         merging=Merging(home, base, versions),
         wheel=Wheel(examples, datasets, runs, training, versions),
         worker=Worker(training),
+        backups=Backups(database, home, base, settings),
     )
 
 

@@ -17,7 +17,7 @@ from storage.chain import Head, Tail
 from storage.engine import told
 from storage.errors import StorageError, Unwritten
 from storage.files import fsync_dir
-from storage.opening import Opening, copy_to, opened
+from storage.opening import Opening, copy_to, looked_at, opened
 from storage.opening import OpenReport as OpenReport
 from storage.transaction import Row, fetch
 from storage.transaction import Transaction as Transaction
@@ -29,13 +29,16 @@ T = TypeVar("T")
 class Database:
     """Reads on a cursor of one's own, writes through the writer thread; made by `Database.open`."""
 
-    def __init__(self, opening: Opening, tail: Tail) -> None:
+    def __init__(self, opening: Opening, tail: Tail, *, writing: bool = True) -> None:
         self._engine = opening.engine
         self.tail = tail
         self.report = opening.report
         self.tables = tuple(opening.schema)
-        write_tail(tail, opening.head)
-        self._writer = Writer(opening.engine, opening.schema, opening.head, tail)
+        self._head = opening.head
+        self._writer: Writer | None = None
+        if writing:
+            write_tail(tail, opening.head)
+            self._writer = Writer(opening.engine, opening.schema, opening.head, tail)
         atexit.register(self.close)
 
     @classmethod
@@ -44,10 +47,15 @@ class Database:
         side = Tail(tail)
         return cls(opened(path, side), side)
 
+    @classmethod
+    def look(cls, path: Path, tail: Path) -> "Database":
+        """Open for reading alone: no file is changed, whatever is found. Raises StorageError."""
+        return cls(looked_at(path), Tail(tail), writing=False)
+
     @property
     def head(self) -> Head:
         """Number and hash of the newest ledger line."""
-        return self._writer.head
+        return self._head if self._writer is None else self._writer.head
 
     def write(self, job: Callable[[Transaction], T], *, by: str) -> T:
         """Run a job on the writer thread; returns its result once its rows are durable.
@@ -55,7 +63,7 @@ class Database:
         The job may run more than once and must do nothing but read and append through its transaction. Its own
         exceptions come back unchanged, with nothing of it kept. Raises DiskFull, Unwritten, StorageError.
         """
-        result: T = self._writer.submit(Ask(job, by))
+        result: T = self._submit(Ask(job, by))
         return result
 
     def rows(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
@@ -65,7 +73,7 @@ class Database:
         except Unwritten:
             # Only a fatal error ends here. The writer meets it too and opens anew; asking for nothing waits for that.
             with contextlib.suppress(StorageError):
-                self._writer.submit(Ask(lambda cursor: cursor.execute("SELECT 1").fetchall(), "", alone=True))
+                self._submit(Ask(lambda cursor: cursor.execute("SELECT 1").fetchall(), "", alone=True))
             return self._fetch(sql, args)
 
     def row(self, sql: str, args: Sequence[Any] = ()) -> Row | None:
@@ -93,7 +101,7 @@ class Database:
 
     def checkpoint(self) -> None:
         """Fold the log into the file; worth it after what must not be lost to a damaged log."""
-        self._writer.submit(Ask(lambda cursor: cursor.execute("CHECKPOINT").fetchall(), "", alone=True))
+        self._submit(Ask(lambda cursor: cursor.execute("CHECKPOINT").fetchall(), "", alone=True))
 
     def backup(self, out: Path) -> None:
         """A consistent copy as one file while writing goes on. Raises StorageError where `out` exists."""
@@ -110,6 +118,11 @@ class Database:
         part.replace(out)
         fsync_dir(out.parent)
 
+    def _submit(self, ask: Ask) -> Any:
+        if self._writer is None:
+            raise StorageError("This database is open for reading alone. Open it to write.")
+        return self._writer.submit(ask)
+
     def _fetch(self, sql: str, args: Sequence[Any]) -> list[Row]:
         with self._reading() as cursor:
             return fetch(cursor, sql, args)
@@ -125,6 +138,7 @@ class Database:
     def close(self) -> None:
         """Finish what was asked for, write a checkpoint, close. A second call does nothing."""
         atexit.unregister(self.close)
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
         self._engine.close()
         self.tail.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from storage.errors import DiskFull, Stale, StorageError, Unwritten
-from storage.salvage import Opened, connect, damaged, first_line, is_damage, is_full
+from storage.salvage import Opened, connect, connect_to_read, damaged, first_line, is_damage, is_full
 
 _PATIENCE_S = 10.0
 _PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -22,9 +22,10 @@ _PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 class Engine:
     """Cursors on one database file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, writing: bool = True) -> None:
+        """Opens the file. Without `writing` nothing is changed or mended, and a broken connection is not renewed."""
         self.path = path
-        opened = connect(path)
+        opened = connect(path) if writing else Opened(connect_to_read(path))
         self.kept = opened.kept
         self._connection: duckdb.DuckDBPyConnection | None = opened.connection
         self._gate = threading.Condition()

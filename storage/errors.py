@@ -31,6 +31,14 @@ class NewerDatabase(StorageError, ValueError):
     """The database was written by a later version of Flywheel or of DuckDB."""
 
 
+class OlderDatabase(StorageError, ValueError):
+    """The database lacks steps that the next start takes; said only where nothing may be changed."""
+
+
+class NoBackup(StorageError, ValueError):
+    """A file that is no whole, unchanged backup of ours. Nothing of it was taken."""
+
+
 class DiskFull(StorageError, OSError):
     """Nothing of the refused write was kept; the next write works once there is space."""
 

@@ -7,7 +7,9 @@ import contextlib
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 _CHUNK = 1 << 20
 
@@ -28,9 +30,16 @@ def write_atomic(path: Path, data: bytes | str, mode: int = 0o644) -> None:
 
 def write_durable(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a new file and wait until it is on the disk. Raises FileExistsError where there is one."""
+    with new_file(path, mode) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def new_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """A new file to write, on the disk when the block ends. Raises FileExistsError where there is one."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode must hold from the first byte on
-        file.write(content)
+        yield file
         file.flush()
         os.fsync(file.fileno())
 

@@ -13,7 +13,7 @@ import duckdb
 from storage import chain, ids, migrations
 from storage.chain import Head, Tail
 from storage.engine import Engine, told
-from storage.errors import DatabaseDamaged
+from storage.errors import DatabaseDamaged, Missing, NewerDatabase, OlderDatabase, StorageError
 from storage.files import fsync_dir
 from storage.migrations import Columns
 from storage.salvage import in_words, spare_name, wal_of
@@ -55,6 +55,33 @@ def opened(path: Path, tail: Tail) -> Opening:
         if spare is not None:
             spare.unlink(missing_ok=True)
         raise
+
+
+def looked_at(path: Path) -> Opening:
+    """Open for reading alone: nothing is mended, migrated or put aside. Raises StorageError."""
+    if not path.is_file():
+        raise Missing(f"There is no database `{path}`. It is made at the first start.")
+    engine = Engine(path, writing=False)
+    try:
+        with engine.cursor() as cursor:
+            done = migrations.applied(cursor)
+            if done != len(migrations.STEPS):
+                raise _other_step(path, done)
+            return Opening(engine, migrations.columns(cursor), chain.head(cursor), OpenReport())
+    except Exception as error:
+        engine.close()
+        raise told(path, error, writing=False) from error
+
+
+def _other_step(path: Path, done: int) -> StorageError:
+    known = len(migrations.STEPS)
+    if done > known:
+        return NewerDatabase(
+            f"`{path}` is at step {done}, this Flywheel knows {known}. Use the newer one that wrote it."
+        )
+    return OlderDatabase(
+        f"`{path}` is at step {done} of {known}. The next start keeps a copy and takes the missing steps."
+    )
 
 
 def _create(path: Path) -> None:

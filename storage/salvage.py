@@ -54,6 +54,21 @@ def connect(path: Path) -> Opened:
             return Opened(connection, kept)
 
 
+def connect_to_read(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open for reading alone, and mend nothing. Raises as `connect` does."""
+    try:
+        connection = duckdb.connect(str(path), read_only=True, config=_CONFIG)
+    except duckdb.Error as error:
+        if _BAD_ENTRY.search(str(error)):
+            raise DatabaseDamaged(
+                f"The log `{wal_of(path)}` is damaged. The next start keeps a copy of it, keeps all before the damage, "
+                "and says what is missing."
+            ) from error
+        raise in_words(path, error) from error
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    return connection
+
+
 def wal_of(path: Path) -> Path:
     """Where DuckDB keeps the log of this database."""
     return path.with_name(path.name + ".wal")

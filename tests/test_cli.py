@@ -114,6 +114,23 @@ def test_ledger_verifies_after_work(run: Run, rows: Path) -> None:
     assert code == 0 and json.loads(out)["ok"] is True
 
 
+def test_backup_is_restored_into_an_empty_home_only(
+    run: Run, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("import", str(rows))
+    code, out, err = run("backup", str(tmp_path / "b.tar.gz"), "--json")
+    assert code == 0 and json.loads(out)["records"] > 0
+    assert [line for line in err.splitlines() if line == "packing"] == ["packing"]
+    assert run("backup", str(tmp_path / "b.tar.gz"))[0] == 1
+    code, _, err = run("restore", str(tmp_path / "b.tar.gz"))
+    assert code == 1 and "holds something already" in err and "FLYWHEEL_HOME" in err
+    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path / "new"))
+    code, _, err = run("restore", str(rows))
+    assert code == 1 and "no backup of Flywheel" in err and not (tmp_path / "new").exists()
+    assert run("restore", str(tmp_path / "b.tar.gz"))[0] == 0
+    assert len(list(lines(run("review", "list", "--json")[1]))) == 1
+
+
 def test_command_goes_through_the_app_that_holds_the_home(run: Run, rows: Path, tmp_path: Path) -> None:
     with serving(settings_for(tmp_path / "home")) as app:
         code, out, _ = run("import", str(rows), "--json")
@@ -123,6 +140,10 @@ def test_command_goes_through_the_app_that_holds_the_home(run: Run, rows: Path, 
         assert code == 0 and json.loads(out)["version"] == "v0"
         code, _, err = run("promote", "v9")
         assert code == 1 and "`v9`" in err
+        code, out, _ = run("backup", str(tmp_path / "b.tar.gz"), "--json")
+        assert code == 0 and json.loads(out)["bytes"] == (tmp_path / "b.tar.gz").stat().st_size
+        code, _, err = run("restore", str(tmp_path / "b.tar.gz"))
+        assert code == 1 and app.url in err
         code, out, _ = run("login-link", "--role", "reviewer", "--name", "ann", "--json")
         assert json.loads(out)["link"].startswith(f"{app.url}/enter?token=")
 

@@ -1,17 +1,52 @@
-"""Sign-in links and the audit, as operations."""
+"""Sign-in links, backups and the audit, as operations."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
 
+from flywheel import backups
 from flywheel.operations.event import Arguments, Event
 from flywheel.roles import Principal, Role, require
 from flywheel.services import Services
+from flywheel.settings import Settings
 from storage import ledger
+from storage.backup import Step
+
+T = TypeVar("T")
+KEYS_NOTE = (
+    "The file holds this home's keys and everything people wrote, readable by you alone. Keep it like a password."
+)
 
 
 def login_link(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
     """A link that signs its holder in as reviewer or owner."""
     yield {"result": {"role": args["role"], "link": services.login_link(who, args["role"], args.get("name") or "")}}
+
+
+def backup(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
+    """Everything of the home in one file, while writers go on."""
+    packed = yield from _told(services.backups.make(who, Path(args["out"]), checkpoints=bool(args.get("checkpoints"))))
+    yield {"result": {**asdict(packed), "note": KEYS_NOTE}}
+
+
+def restore(settings: Settings, archive: Path) -> Iterator[Event]:
+    """A home made of a backup. No operation on a home: there is none yet."""
+    returned = yield from _told(backups.restore(settings, archive))
+    yield {"result": {**asdict(returned.restored), "notes": returned.notes}}
+
+
+def _told(steps: Generator[Step, None, T]) -> Generator[Event, None, T]:
+    """The steps as progress; returns what they return, and ends them when nobody listens any more."""
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            yield {"progress": step.words, "fraction": step.fraction}
 
 
 def audit(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:

@@ -28,6 +28,7 @@ OPERATIONS: dict[str, Operation] = {
     "keys": keys.keys,
     "merge": release.merge,
     "login-link": care.login_link,
+    "backup": care.backup,
     "audit": care.audit,
 }
 
