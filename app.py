@@ -25,8 +25,12 @@ def main(settings: Settings | None = None) -> int:
     server = Server(services)
     try:
         url = server.start()
-        print(f"Flywheel: {url}", flush=True)
-        print(f"Owner: {url}/enter?token={services.home.owner_token()}", flush=True)
+        print(f"Flywheel: {settings.public_url or url}", flush=True)
+        if settings.trusts_oauth:
+            # A token that signs in belongs in no hosted log; here people have names.
+            print(f"Owner: sign in with Hugging Face as {' or '.join(settings.hub_owners)}", flush=True)
+        else:
+            print(f"Owner: {settings.public_url or url}/enter?token={services.home.owner_token()}", flush=True)
         server.wait()
     except PUBLIC as error:
         print(f"Flywheel did not start: {error}", file=sys.stderr)

@@ -29,6 +29,7 @@ EVENTS: dict[str, Role] = {
     "correction_shown": Role.GUEST,
     "correction_cancel": Role.GUEST,
     "page_admit": Role.ANONYMOUS,  # tells only whether the role suffices
+    "space_open": Role.ANONYMOUS,  # on a Space: tells only who one is oneself
     "wheel_open": Role.REVIEWER,
     "wheel_tick": Role.REVIEWER,
     "review_open": Role.REVIEWER,

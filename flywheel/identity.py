@@ -33,10 +33,11 @@ class Identity:
         self._secret = secret
         self._owner_token = owner_token.encode()
         self._trusts_oauth = settings.trusts_oauth
-        self._owners = {name.lower() for name in settings.owners}
+        self._owners = {name.lower() for name in settings.hub_owners}
         self._reviewers = {name.lower() for name in settings.reviewers}
-        # Inside huggingface.co's frame the page is a third party: only such a cookie comes back.
-        self._attributes = "SameSite=None; Secure" if settings.space_id else "SameSite=Lax"
+        # Inside huggingface.co's frame the page is a third party: only such a cookie comes back, and in browsers that
+        # keep third parties' cookies apart only one that says it may be.
+        self._attributes = "SameSite=None; Secure; Partitioned" if settings.is_space else "SameSite=Lax"
 
     def new_guest(self) -> Principal:
         """A visitor nobody has seen before."""

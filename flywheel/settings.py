@@ -46,14 +46,17 @@ class Settings:
     database: str = _setting("FLYWHEEL_DATABASE", "", "DuckDB file that is asked; empty: the sample shop")
     engine: str = _setting("FLYWHEEL_ENGINE", "local", "`local`: the model runs in this process")
     guest_chat: bool = _setting("FLYWHEEL_GUEST_CHAT", "on", "`on`: anyone who opens the page may chat; `off`")
-    owners: tuple[str, ...] = _setting("FLYWHEEL_OWNERS", "", "Hub names that own this Space, separated by commas")
+    owners: tuple[str, ...] = _setting(
+        "FLYWHEEL_OWNERS", "", "Hub names that own this Space, separated by commas; empty: the Space's author"
+    )
     reviewers: tuple[str, ...] = _setting("FLYWHEEL_REVIEWERS", "", "Hub names that may review, separated by commas")
     hub_repo: str = _setting("FLYWHEEL_HUB_REPO", "", "repository on the Hub that versions are published to")
     hub_endpoint: str = _setting("HF_ENDPOINT", "https://huggingface.co", "the Hub's address")
     hub_token: str = _secret("HF_TOKEN", "token for the Hub: private base models, publishing, deploying")
-    server_name: str = _setting("GRADIO_SERVER_NAME", "127.0.0.1", "address to listen on")
+    server_name: str = _setting("GRADIO_SERVER_NAME", "127.0.0.1", "address to listen on; a Space sets it")
     server_port: int = _setting("GRADIO_SERVER_PORT", "7860", "port to listen on")
     space_id: str = _setting("SPACE_ID", "", "set by Hugging Face on a Space")
+    space_host: str = _setting("SPACE_HOST", "", "set by Hugging Face on a Space: its host, in links")
     space_system: str = _setting("SYSTEM", "", "`spaces` on a Hugging Face Space; set by it")
     oauth_client_secret: str = _secret("OAUTH_CLIENT_SECRET", "set by Hugging Face on a Space with `hf_oauth: true`")
 
@@ -68,9 +71,29 @@ class Settings:
         return self.database == ""
 
     @property
+    def is_space(self) -> bool:
+        """This process runs on a Hugging Face Space."""
+        return self.space_system == "spaces" and bool(self.space_id)
+
+    @property
+    def space_hosts(self) -> tuple[str, ...]:
+        """The hosts under which a Space is reached, its own first; a custom domain follows after a comma."""
+        return _names(self.space_host) if self.is_space else ()
+
+    @property
+    def public_url(self) -> str:
+        """Where people find this Space; empty elsewhere."""
+        return f"https://{self.space_hosts[0]}" if self.space_hosts else ""
+
+    @property
     def trusts_oauth(self) -> bool:
         """Hugging Face signs people in. Only a Space sets all three; elsewhere anyone can forge such a session."""
-        return self.space_system == "spaces" and bool(self.space_id) and bool(self.oauth_client_secret)
+        return self.is_space and bool(self.oauth_client_secret)
+
+    @property
+    def hub_owners(self) -> tuple[str, ...]:
+        """Who owns this Space by their Hub name: those named, else its author. Nobody where sign-in is not trusted."""
+        return (self.owners or (self.space_id.partition("/")[0],)) if self.trusts_oauth else ()
 
 
 def read(environment: Mapping[str, str] | None = None) -> Settings:
@@ -93,6 +116,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         server_name=raw["server_name"],
         server_port=_port(raw["server_port"]),
         space_id=raw["space_id"],
+        space_host=raw["space_host"],
         space_system=raw["space_system"],
         oauth_client_secret=raw["oauth_client_secret"],
     )

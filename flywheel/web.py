@@ -5,7 +5,7 @@ other layer of the web framework does, `RoleGate` stands inside, where a Hugging
 Knows the table of routes (`census`), and nothing of what lies behind them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -44,9 +44,14 @@ HEADERS = {
 }
 
 
-def outside(app: ASGIApp, visitor: Callable[[HTTPConnection], str | None]) -> ASGIApp:
-    """The outermost layers. `visitor` gives the Set-Cookie header for who has no cookie yet, else None."""
-    return SecurityHeaders(OriginGuard(BodyLimit(FirstVisit(app, visitor))))
+def outside(
+    app: ASGIApp, visitor: Callable[[HTTPConnection], str | None], hosts: Collection[str] = frozenset()
+) -> ASGIApp:
+    """The outermost layers. `visitor` gives the Set-Cookie header for who has no cookie yet, else None.
+
+    `hosts`: our own public ones, where a proxy stands before us that may not pass them on.
+    """
+    return SecurityHeaders(OriginGuard(BodyLimit(FirstVisit(app, visitor)), hosts))
 
 
 class SecurityHeaders:
@@ -70,8 +75,8 @@ class SecurityHeaders:
 class OriginGuard:
     """Refuses what a page of another site sends: a signed-in person's cookie must not work for it."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, hosts: Collection[str] = frozenset()) -> None:
+        self._app, self._own = app, {f"https://{host}" for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._is_foreign(scope["method"], Headers(scope=scope)):
@@ -80,9 +85,10 @@ class OriginGuard:
             return
         await self._app(scope, receive, send)
 
-    @staticmethod
-    def _is_foreign(method: str, headers: Headers) -> bool:
+    def _is_foreign(self, method: str, headers: Headers) -> bool:
         origin = headers.get("origin")
+        if origin in self._own:
+            return False
         if origin is not None:
             # A browser lets no other site set X-Forwarded-Host without a preflight, and that is refused here too.
             host = headers.get("x-forwarded-host", headers.get("host", "")).split(",")[0].strip()

@@ -22,6 +22,7 @@ from flywheel.routes import routes
 from flywheel.services import Services
 from flywheel.settings import Settings
 from flywheel.ui.site import build_site, look
+from flywheel.ui.space import sign_in
 from flywheel.web import UPLOAD_LIMIT, RoleGate, outside
 
 MOST_WAITING = 200
@@ -122,12 +123,19 @@ def _application(services: Services, name_of: Callable[[int], str | None]) -> di
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # The framework puts its own layers around any it is given; these must see a request before those do.
         assert app.middleware_stack is not None
-        app.middleware_stack = outside(app.middleware_stack, lambda c: identity.first_cookie(c.cookies))
+        visitor = lambda connection: identity.first_cookie(connection.cookies)  # noqa: E731
+        app.middleware_stack = outside(app.middleware_stack, visitor, services.settings.space_hosts)
         yield
 
+    signing_in = sign_in(services.settings)
     return {
-        "routes": routes(services),
-        "middleware": [Middleware(RoleGate, who=who), Middleware(EventGate, name_of=name_of)],
+        "routes": [*routes(services), *signing_in.routes],
+        "middleware": [
+            # The session first: the gates ask who it says a person is.
+            *signing_in.middleware,
+            Middleware(RoleGate, who=who),
+            Middleware(EventGate, name_of=name_of),
+        ],
         "lifespan": lifespan,
         "openapi_url": None,
         "docs_url": None,

@@ -17,6 +17,7 @@ from flywheel.ui.chat import ChatPage
 from flywheel.ui.data import DataPage
 from flywheel.ui.review import KEYS_SCRIPT, ReviewPage
 from flywheel.ui.shell import caller, guarded, on_open
+from flywheel.ui.space import SpaceBar
 from flywheel.ui.train import TrainPage
 from flywheel.ui.versions import VersionsPage
 
@@ -57,14 +58,21 @@ def build_site(services: Services) -> gr.Blocks:
     first, *others = pages(services)
     site: gr.Blocks
     with gr.Blocks(title=text.TITLE, fill_height=True, analytics_enabled=False, delete_cache=(3600, 3600)) as site:
-        Navbar(main_page_name=first.title)
+        _top(services, first, first)
         first.build()
     for page in others:
         with site.route(page.title, page.path):
-            Navbar(main_page_name=first.title)
+            _top(services, first, page)
             _Admission(page, hub=services.settings.trusts_oauth).build()
     _guard(site)
     return site
+
+
+def _top(services: Services, first: Page, page: Page) -> None:
+    """What stands above each page: the navigation and, on a Space, signing in."""
+    Navbar(main_page_name=first.title)
+    if services.settings.is_space:
+        SpaceBar(services.settings, page.path).build()
 
 
 def _guard(site: gr.Blocks) -> None:
@@ -111,8 +119,6 @@ class _Admission:
         self._page, self._hub = page, hub
 
     def build(self) -> None:
-        if self._hub:
-            gr.LoginButton(size="sm")
         notice = gr.Markdown(elem_classes="fw-gate")
         with gr.Column(visible="hidden") as body:
             self._page.build()

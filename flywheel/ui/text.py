@@ -40,7 +40,20 @@ SIGN_IN = (
     "You are here as a {yours}. The owner comes in by the link that starts with `Owner:` in the window where Flywheel "
     "was started. A reviewer asks the owner for a link; `python -m flywheel login-link` makes one."
 )
-SIGN_IN_HUB = "### This page is for {role}s\nYou are here as a {yours}. Sign in with Hugging Face above."
+SIGN_IN_HUB = (
+    "### This page is for {role}s\n"
+    "You are here as a {yours}. Sign in with Hugging Face above. Who may come in is named in the Space's variables "
+    "`FLYWHEEL_OWNERS` and `FLYWHEEL_REVIEWERS`."
+)
+SPACE_FORGETS = (
+    "The disk of a Space is emptied at each restart: conversations, corrections, datasets and versions are lost then, "
+    "and a Space restarts when its settings or its code change, or when it has slept. Export the examples on the Data "
+    "page before, and publish the versions you want to keep. docs/deploy.md says more."
+)
+SPACE_FORGETS_TITLE = "What is stored here does not last"
+SPACE_SIGN_IN = "Sign in with Hugging Face"
+SPACE_SIGN_OUT = "Sign out"
+SPACE_OWN_TAB = "Your browser keeps no cookies for this frame. Open Flywheel in its own tab"
 ROLES = {
     Role.ANONYMOUS: "visitor whose browser sent no cookie",
     Role.GUEST: "guest",
