@@ -80,7 +80,13 @@ def run_demo(
         else:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="flywheel-demo-"))
             settings = replace(
-                settings, home=Path(scratch), base_model="starter", task="sql", database="", system_prompt=""
+                settings,
+                home=Path(scratch),
+                base_model="starter",
+                engine="local",
+                task="sql",
+                database="",
+                system_prompt="",
             )
         clock = Clock()
         with clock.at("start"):

@@ -119,6 +119,7 @@ class Reply:
             "sampling": asdict(self._asked.sampling),
             "prompt_tokens": generation.prompt_tokens,
             "completion_tokens": generation.completion_tokens,
+            "tokens_estimated": generation.tokens_estimated,
             "first_token_ms": None if first is None else round(first * 1000, 1),
             "total_ms": round(generation.total_s * 1000, 1),
             "finish_reason": generation.finish_reason,

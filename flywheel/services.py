@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flywheel.backups import Backups
-from flywheel.base_model import base_model
+from flywheel.base_model import BaseModel, base_model
 from flywheel.chat import Chat
 from flywheel.curation import Curation
 from flywheel.datasets import Datasets
@@ -21,6 +21,7 @@ from flywheel.keys import Keys
 from flywheel.merging import Merging
 from flywheel.roles import Principal, Role, require
 from flywheel.scoring import Scoring
+from flywheel.serving.engine import Engine
 from flywheel.serving.local import LocalEngine
 from flywheel.settings import Settings
 from flywheel.standing import Standing
@@ -55,7 +56,7 @@ class Services:
     identity: Identity
     keys: Keys
     database: Database
-    engine: LocalEngine
+    engine: Engine
     task: Task
     chat: Chat
     curation: Curation
@@ -125,10 +126,10 @@ def _compose(
     base = base_model(settings)
     scoring = Scoring(version_store, home, base, task, settings)
     versions = Versions(version_store, home, Standing(version_store, runs, home, base))
-    engine = LocalEngine(base.location, base.revision, versions.adapter, name=base.name, first=version_store.served())
+    engine = _engine(settings, base, versions)
     undo.callback(engine.close)
     versions.on_served = _warmer(engine)
-    rules = _rules(engine)
+    rules = _rules(engine, settings)
     training = Training(database, runs, version_store, datasets, home, base, scoring)
     curation = Curation(examples, conversations, task, rules, _bundled(settings))
     frozen = Datasets(datasets, examples, task, home, rules)
@@ -155,10 +156,24 @@ def _compose(
     )
 
 
-def _rules(engine: LocalEngine) -> Callable[[], Rules]:
+def _engine(settings: Settings, base: BaseModel, versions: Versions) -> Engine:
+    if not base.is_remote:
+        return LocalEngine(base.location, base.revision, versions.adapter, name=base.name, first=versions.served())
+    # Not at the top: its client library is of no use to anybody else, and takes its time to load.
+    from flywheel.serving.remote import RemoteEngine
+
+    return RemoteEngine(settings.openai_base_url, base.name, settings.openai_api_key)
+
+
+def _rules(engine: Engine, settings: Settings) -> Callable[[], Rules]:
     """The limits of the base, asked when they are needed: it may still load."""
 
     def rules() -> Rules:
+        if settings.is_remote:
+            # Its tokenizer is elsewhere, and an estimate is no reason to refuse anything: whoever trains on it here
+            # freezes for a base of this machine first.
+            return Rules(engine.control_tokens())
+
         def count(prompt: list[dict[str, str]], completion: str) -> int:
             return engine.count_tokens(prompt) + engine.count_tokens(completion) + 1
 
@@ -176,7 +191,7 @@ def _bundled(settings: Settings) -> Path | None:
     return paths.DATA_DIR
 
 
-def _warmer(engine: LocalEngine) -> Callable[[str], None]:
+def _warmer(engine: Engine) -> Callable[[str], None]:
     """Loads a promoted version at once, so that the next question does not wait for it."""
 
     def warm(version: str) -> None:

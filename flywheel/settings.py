@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flywheel.errors import ConfigurationError
 
@@ -22,6 +23,9 @@ OPENINGS = (
     "GRADIO_LOCAL_DEV_MODE",
 )
 HUB_REPO = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+OPENAI_URL = "https://api.openai.com/v1"
+MOST_NAME = 300
+"""Characters of a model's name at a server."""
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 
 
@@ -39,12 +43,22 @@ class Settings:
 
     home: Path = _setting("FLYWHEEL_HOME", "~/.flywheel", "folder that holds everything: database, runs, versions")
     base_model: str = _setting(
-        "FLYWHEEL_BASE_MODEL", "starter", "`starter`, a Hub id with optional `@revision`, or a folder"
+        "FLYWHEEL_BASE_MODEL",
+        "starter",
+        "`starter`, a Hub id with optional `@revision`, or a folder; with the engine `openai` the name at the server",
     )
     task: str = _setting("FLYWHEEL_TASK", "sql", "`sql` (questions about a database) or `chat`")
     system_prompt: str = _setting("FLYWHEEL_SYSTEM_PROMPT", "", "replaces the task's own system message")
     database: str = _setting("FLYWHEEL_DATABASE", "", "DuckDB file that is asked; empty: the sample shop")
-    engine: str = _setting("FLYWHEEL_ENGINE", "local", "`local`: the model runs in this process")
+    engine: str = _setting(
+        "FLYWHEEL_ENGINE",
+        "local",
+        "`local`: the model runs in this process; `openai`: it runs at any OpenAI-compatible server",
+    )
+    openai_base_url: str = _setting(
+        "OPENAI_BASE_URL", OPENAI_URL, "address of that server, for example `http://localhost:11434/v1`"
+    )
+    openai_api_key: str = _secret("OPENAI_API_KEY", "key for that server, empty where it needs none")
     guest_chat: bool = _setting("FLYWHEEL_GUEST_CHAT", "on", "`on`: anyone who opens the page may chat; `off`")
     owners: tuple[str, ...] = _setting(
         "FLYWHEEL_OWNERS", "", "Hub names that own this Space, separated by commas; empty: the Space's author"
@@ -64,6 +78,11 @@ class Settings:
     def is_starter(self) -> bool:
         """The bundled model answers."""
         return self.base_model == "starter"
+
+    @property
+    def is_remote(self) -> bool:
+        """The model runs at another server: nothing is trained here, and no version but the base can serve."""
+        return self.engine == "openai"
 
     @property
     def is_sample_database(self) -> bool:
@@ -100,13 +119,18 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check every setting. Raises ConfigurationError with one line that names the variable and its value."""
     source = os.environ if environment is None else environment
     raw = {f.name: source.get(f.metadata["variable"], "").strip() or f.metadata["default"] for f in fields(Settings)}
+    remote = _choice("FLYWHEEL_ENGINE", raw["engine"], ("local", "openai")) == "openai"
+    if remote:
+        _check_server(raw["openai_base_url"], raw["openai_api_key"])
     return Settings(
         home=_path("FLYWHEEL_HOME", raw["home"]).absolute(),
-        base_model=_base_model(raw["base_model"]),
+        base_model=_served_name(raw["base_model"]) if remote else _base_model(raw["base_model"]),
         task=_choice("FLYWHEEL_TASK", raw["task"], ("sql", "chat")),
         system_prompt=raw["system_prompt"],
         database=str(_path("FLYWHEEL_DATABASE", raw["database"])) if raw["database"] else "",
-        engine=_choice("FLYWHEEL_ENGINE", raw["engine"], ("local",)),
+        engine=raw["engine"],
+        openai_base_url=raw["openai_base_url"].rstrip("/"),
+        openai_api_key=raw["openai_api_key"],
         guest_chat=_choice("FLYWHEEL_GUEST_CHAT", raw["guest_chat"], ("on", "off")) == "on",
         owners=_names(raw["owners"]),
         reviewers=_names(raw["reviewers"]),
@@ -198,6 +222,43 @@ def _address(variable: str, value: str) -> str:
     if re.match(r"https?://[^\s/@]+(/\S*)?$", value):
         return value.rstrip("/")
     raise ConfigurationError(f"{variable} is `{value}`. Set it to an address such as `https://huggingface.co`.")
+
+
+def _served_name(value: str) -> str:
+    """The name of a model at a server: any text that is one line."""
+    if value == "starter":
+        raise ConfigurationError(
+            "FLYWHEEL_BASE_MODEL is `starter`, which runs in this process alone, and FLYWHEEL_ENGINE is `openai`. "
+            "Set FLYWHEEL_BASE_MODEL to the model's name at the server, or FLYWHEEL_ENGINE to `local`."
+        )
+    if not value.isprintable() or len(value) > MOST_NAME:
+        raise ConfigurationError(f"FLYWHEEL_BASE_MODEL is {value[:200]!r}. Set it to the model's name at the server.")
+    return value
+
+
+def _check_server(url: str, key: str) -> None:
+    """The address and the key of the server. Neither a key nor a password is ever repeated in a message."""
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigurationError("OPENAI_API_KEY holds a blank or a sign that no key has. Copy the key again.")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
+    except ValueError:
+        usable = False
+    if not usable:
+        example = "`http://localhost:11434/v1`"
+        raise ConfigurationError(
+            f"OPENAI_BASE_URL is `{ascii(url[:200])[1:-1]}`. Set it to an address such as {example}."
+        )
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigurationError(
+            f"OPENAI_BASE_URL holds more than an address of `{parts.hostname}`. "
+            "Leave name, password, `?` and `#` out, and set OPENAI_API_KEY to the key."
+        )
+    if url.rstrip("/") == OPENAI_URL and not key:
+        raise ConfigurationError(
+            f"OPENAI_BASE_URL is `{url}`, which needs a key, and OPENAI_API_KEY is empty. Set one of the two."
+        )
 
 
 def _path(variable: str, value: str) -> Path:

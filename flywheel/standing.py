@@ -68,6 +68,11 @@ class Standing:
         self._versions, self._runs, self._home, self._base = versions, runs, home, base
         self.policy = policy
 
+    @property
+    def base(self) -> BaseModel:
+        """The base that is configured."""
+        return self._base
+
     def scores(self) -> Scores:
         """The newest score of each version on each suite."""
         found: dict[str, list[Score]] = {}

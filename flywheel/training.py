@@ -65,6 +65,7 @@ class Training:
         Raises Conflict while another run is under way, NotFound for an unknown dataset, InvalidInput for a setting.
         """
         require(who, Role.OWNER)
+        self._base.require_here("nothing can be trained on it here")
         with self._changing:
             self._refuse_second()
             frozen = self._dataset(dataset)
@@ -115,6 +116,7 @@ class Training:
     def resume(self, who: Principal, number: int) -> Run:
         """Go on with a run that did not finish, from its last checkpoint. Raises Conflict when it cannot."""
         require(who, Role.OWNER)
+        self._base.require_here("nothing can be trained on it here")
         with self._changing:
             run = self._run(number)
             if run.state not in RESUMABLE:
@@ -138,6 +140,7 @@ class Training:
         with the reason when the answers could not be made.
         """
         require(who, Role.OWNER)
+        self._base.require_here("no version can be scored on it here")
         version = self._versions.get(name)
         if version is None or version.run is None:
             raise NotFound(

@@ -40,7 +40,9 @@ class Versions:
         self._deciding = threading.Lock()
 
     def served(self) -> str:
-        """The version that answers now."""
+        """The version that answers now; a model at another server knows no version but the base."""
+        if self._standing.base.is_remote:
+            return BASE_VERSION
         return self._versions.served()
 
     def adapter(self, name: str) -> AdapterSpec | None:
@@ -113,6 +115,7 @@ class Versions:
         `override` is an owner's reason to do it although the gate does not pass it; it is kept with the decision.
         """
         require(who, Role.OWNER)
+        self._standing.base.require_here("no version but `v0` can serve")
         if override is not None and len(override.strip()) < LEAST_REASON:
             raise InvalidInput(f"The reason for overriding the gate is `{override}`. Write why this version may serve.")
         with self._deciding:
@@ -135,6 +138,7 @@ class Versions:
         Raises Conflict when there is none before, Refused for a version that never served, Damaged, NotFound.
         """
         require(who, Role.OWNER)
+        self._standing.base.require_here("no version but `v0` can serve")
         with self._deciding:
             current, history = self.served(), self._versions.history()
             target = name or _before(current, history)

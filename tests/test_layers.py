@@ -23,7 +23,7 @@ PLACES = {
     "datasets": ("trainers/",),
     "bitsandbytes": ("trainers/",),
     "accelerate": ("trainers/",),
-    "openai": ("flywheel/serving/remote.py", "flywheel/teacher.py"),
+    "openai": ("flywheel/serving/remote", "flywheel/teacher.py"),
     "subprocess": ("flywheel/programs.py", "flywheel/tasks/sql_sandbox.py"),
 }
 HEAVY = ("torch", "transformers", "peft")

@@ -55,6 +55,44 @@ def test_secrets_are_not_in_the_words_for_settings() -> None:
     assert settings.hub_token == "hf_hidden" and "hidden" not in repr(settings)
 
 
+REMOTE = {"FLYWHEEL_ENGINE": "openai", "FLYWHEEL_BASE_MODEL": "llama3.2:1b", "OPENAI_BASE_URL": "http://gpu:8000/v1/"}
+
+
+def test_remote_model_may_have_any_name() -> None:
+    settings = read(REMOTE)
+    assert (settings.base_model, settings.openai_base_url) == ("llama3.2:1b", "http://gpu:8000/v1")
+    assert settings.is_remote and not settings.is_starter
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"FLYWHEEL_BASE_MODEL": ""}, "FLYWHEEL_BASE_MODEL is `starter`"),
+        ({"FLYWHEEL_BASE_MODEL": "two\nlines"}, "FLYWHEEL_BASE_MODEL is 'two\\nlines'"),
+        ({"OPENAI_BASE_URL": ""}, "OPENAI_API_KEY is empty"),
+        ({"OPENAI_BASE_URL": "localhost:8000"}, "OPENAI_BASE_URL is `localhost:8000`"),
+        ({"OPENAI_BASE_URL": "http://gpu:port/v1"}, "OPENAI_BASE_URL is `http://gpu:port/v1`"),
+        ({"OPENAI_BASE_URL": "http://me:hidden@gpu/v1"}, "OPENAI_BASE_URL holds more than an address of `gpu`"),
+        ({"OPENAI_BASE_URL": "http://gpu/v1?key=hidden"}, "OPENAI_BASE_URL holds more than an address"),
+        ({"OPENAI_API_KEY": "sk-hidden more"}, "OPENAI_API_KEY holds a blank"),
+    ],
+)
+def test_unusable_server_is_named_in_one_line(changes: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(REMOTE | changes)
+    message = str(caught.value)
+    assert told in message and "\n" not in message and "hidden" not in message
+
+
+def test_secrets_are_in_no_repr() -> None:
+    shown = repr(read(REMOTE | {"OPENAI_API_KEY": "sk-hidden", "OAUTH_CLIENT_SECRET": "hidden"}))
+    assert "hidden" not in shown and "gpu:8000" in shown
+
+
+def test_server_of_another_program_does_not_stop_the_start() -> None:
+    assert not read({"OPENAI_BASE_URL": "nonsense", "OPENAI_API_KEY": "two words"}).is_remote
+
+
 def test_oauth_is_trusted_only_on_a_whole_space() -> None:
     whole = {"SYSTEM": "spaces", "SPACE_ID": "me/space", "OAUTH_CLIENT_SECRET": "s"}
     assert read(whole).trusts_oauth

@@ -33,13 +33,13 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 COUNTS_TOKENS = ("ask", "import", "review", "freeze")
-"""Operations that need the base's tokenizer: what is too long for it is refused."""
+"""Operations that need the base's tokenizer: what is too long for it is refused. A model elsewhere has none here."""
 
 
 def perform(services: Services, who: Principal, name: str, args: Arguments) -> Iterator[Event]:
     """Run one operation by its name. Raises InvalidInput for an unknown name."""
     if name not in OPERATIONS:
         raise InvalidInput(f"There is no operation `{name}`. `python -m flywheel --help` lists the commands.")
-    if name in COUNTS_TOKENS:
+    if name in COUNTS_TOKENS and (name == "ask" or not services.settings.is_remote):
         services.wait_until_ready()
     yield from OPERATIONS[name](services, who, args)

@@ -54,7 +54,10 @@ class Generation:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     """Generated tokens, the end token included."""
+    tokens_estimated: bool = False
+    """Nobody counted the tokens: both numbers are estimates."""
     rendered_prompt: str = ""
+    """The text the model read; of a model at another server, the messages it was sent, as JSON."""
     mean_logprob: float | None = None
     """Mean natural logarithm of the probability that the model itself (temperature 1) gave to each generated token."""
     first_token_s: float | None = None
@@ -154,11 +157,17 @@ class Engine(Protocol):
         """The name of the base model, as a person configured it."""
 
     @property
-    def context_length(self) -> int:
-        """Most tokens of prompt and answer together."""
+    def context_length(self) -> int | None:
+        """Most tokens of prompt and answer together; None where a server does not tell."""
 
     def ready(self) -> tuple[bool, str]:
         """Whether it answers now, and in words what runs or why not."""
+
+    def wait_ready(self, timeout_s: float) -> tuple[bool, str]:
+        """Wait until it is known whether it can answer, then say as `ready` does."""
+
+    def warm(self, version: str, timeout_s: float = 120.0) -> None:
+        """Load a version ahead of its first request. Raises what a request for it would be told."""
 
     def check(self, messages: Sequence[Message]) -> None:
         """Raise InvalidInput when the prompt does not fit, Unavailable when the engine is not ready."""
@@ -170,7 +179,7 @@ class Engine(Protocol):
         """Texts that the tokenizer reads as control tokens."""
 
     def count_tokens(self, text: str | Sequence[Message]) -> int:
-        """Tokens of a text, or of messages as rendered for an answer."""
+        """Tokens of a text, or of messages as rendered for an answer; an estimate where the tokenizer is elsewhere."""
 
     def close(self) -> None:
         """Cancel what runs, refuse what waits, free the model."""
