@@ -1,4 +1,4 @@
-"""The engine in this process: one thread owns the model and makes every call on it; requests wait in a queue.
+"""The engine in this process: one thread owns the model and makes every call on it; requests share its steps.
 
 A request names its version and keeps it to its last token, whatever is promoted meanwhile. Callers' threads only
 render and count. Knows no conversations, no database and no page; model libraries are imported in the thread, so that
@@ -11,37 +11,26 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any
 
 from flywheel.errors import PUBLIC, Damaged, InvalidInput, NotFound, Unavailable
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec, Generation, Message, Sampling, Stream
-from flywheel.serving.local_decode import Decoding, Limits
+from flywheel.serving.local_decode import Limits, Row
+from flywheel.serving.local_loop import STOPPED, Item, Loop, Warm
 from flywheel.serving.local_models import Models
 from flywheel.serving.pieces import Pieces
 
 MOST_WAITING = 64
 LEAST_ANSWER = 32
 """Tokens that a prompt must leave for the answer (less on a base that reads fewer than 128)."""
+MOST_BYTES = 2 << 30
+"""Memory for the answers under way on a CPU, if that is no more than an eighth of what the machine has."""
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Request:
-    stream: Stream
-    prompt: list[int]
-    sampling: Sampling
-
-
-@dataclass(frozen=True)
-class _Warm:
-    version: str
-    done: "Future[None]"
-
-
 class LocalEngine:
-    """Answers with transformers and peft on this machine's CPU or GPU, one request at a time."""
+    """Answers with transformers and peft on this machine's CPU or GPU, several requests at once."""
 
     def __init__(
         self,
@@ -59,10 +48,9 @@ class LocalEngine:
         """
         self._source, self._revision, self._adapters, self._first = base, revision, adapters, first
         self._base = name or base
-        self._models: Models | None = None
         self._ready = (False, f"loading `{self._base}`")
         self._settled = threading.Event()
-        self._queue: SimpleQueue[_Request | _Warm | None] = SimpleQueue()
+        self._queue: SimpleQueue[Item] = SimpleQueue()
         self._tokenizing = threading.Lock()
         self._opening = threading.Lock()
         self._open: set[Stream] = set()
@@ -116,34 +104,38 @@ class LocalEngine:
         rendered, prompt = self._render_checked(messages)
         known = Generation("", "error", version, self._base, "", len(prompt), rendered_prompt=rendered)
         stream = Stream(known, sampling.deadline_s)
+        limits = Limits(self._ends, min(sampling.max_new_tokens, self._context - len(prompt)))
+        row = Row(prompt, limits, sampling, Pieces(self._decode_ids, sampling.stop), stream)
         with self._opening:
+            if self._closed:
+                raise Unavailable(STOPPED)
             if sum(not other.cancelled for other in self._open) >= MOST_WAITING:
                 raise Unavailable(f"{MOST_WAITING} questions wait for the model already. Try again in a minute.")
             self._open.add(stream)
-        self._queue.put(_Request(stream, prompt, sampling))
+            self._queue.put(row)
         return stream
 
     def warm(self, version: str, timeout_s: float = 120.0) -> None:
-        """Load a version ahead of its first request.
+        """Load a version ahead of its first request, between the steps of answers under way.
 
         Raises what a request would be told: NotFound, Damaged, or Unavailable when it takes longer than `timeout_s`.
         """
         self._need_ready()
         done: Future[None] = Future()
-        self._queue.put(_Warm(version, done))
+        self._queue.put(Warm(version, done))
         try:
             done.result(timeout_s)
         except TimeoutError as error:
             raise Unavailable(f"Loading `{version}` takes longer than {timeout_s:.0f} s. Try again later.") from error
 
     def close(self) -> None:
-        """Stop the answer under way, refuse those that wait, free the model. May be called twice."""
-        self._closed = True
-        self._ready = (False, "the engine is closed")
-        self._queue.put(None)
+        """Stop the answers under way, refuse those that wait, free the model. May be called twice."""
         with self._opening:
+            self._closed = True
+            self._ready = (False, "the engine is closed")
             for stream in self._open:
                 stream.cancel()
+        self._queue.put(None)
         self._thread.join(timeout=30)
 
     def _need_ready(self) -> None:
@@ -176,22 +168,33 @@ class LocalEngine:
         return rendered, prompt
 
     def _run(self) -> None:
+        loop = None
         try:
-            self._load()
+            loop = self._load()
         except PUBLIC as error:
             self._ready = (False, str(error))
         except Exception:
             log.exception("loading %s failed", self._base)
             self._ready = (False, f"`{self._base}` could not be loaded, and the log says why")
         self._settled.set()
-        while (item := self._queue.get()) is not None:
-            if isinstance(item, _Warm):
-                self._warm(item)
-            else:
-                self._serve(item)
-        self._models = None
+        if loop:
+            self._work(loop)
 
-    def _load(self) -> None:
+    def _work(self, loop: Loop) -> None:
+        try:
+            loop.run(self._queue)
+        except Exception:
+            log.exception("the model thread stopped")
+            self._ready = (False, "the model thread stopped, and the log says why; restart the app")
+        with self._opening:
+            self._closed = True
+        loop.end(self._queue)
+
+    def _ended(self, row: Row) -> None:
+        with self._opening:
+            self._open.discard(row.stream)
+
+    def _load(self) -> Loop:
         from trainers.environment import silence
 
         began = time.monotonic()
@@ -199,64 +202,22 @@ class LocalEngine:
         _use_cores()
         models = Models(self._source, self._revision, self._adapters)
         try:
-            model, _ = models.select(self._first)
+            model = models.select(self._first, models.find(self._first))
         except (NotFound, Damaged) as error:
             # The base answers all the same; whoever asks this version is told what is wrong with it.
             log.error("%s", error)
-            model, _ = models.select(BASE_VERSION)
-        self._models, self._tokenizer = models, models.tokenizer
-        self._context = _context_length(model, models.tokenizer)
+            model = models.select(BASE_VERSION, None)
+        self._tokenizer = models.tokenizer
+        most_tokens = _memory(model) // max(1, models.memory.bytes_per_token)
+        self._context = min(_context_length(model, models.tokenizer), most_tokens)
         self._ends = _end_ids(model, models.tokenizer)
         where = f"on {model.device} in {str(model.dtype).removeprefix('torch.')}"
+        if models.memory.apart:
+            where += f"; answers take turns and share no step, because {models.memory.apart}"
         log.info("%s is ready %s after %.1f s", self._base, where, time.monotonic() - began)
         if not self._closed:
             self._ready = (True, f"`{self._base}` answers {where}")
-
-    def _serve(self, request: _Request) -> None:
-        stream = request.stream
-        if stream.take():
-            pieces = Pieces(self._decode_ids, request.sampling.stop)
-            try:
-                generation = self._answer(request, pieces)
-            except PUBLIC as error:
-                generation = replace(stream.waiting, text=pieces.text, error=str(error))
-            except Exception:
-                log.exception("answering with %s failed", stream.waiting.version)
-                words = "The model failed while it answered, and the log says why. Ask again; if it stays, restart."
-                generation = replace(stream.waiting, text=pieces.text, error=words)
-            stream.finish(replace(generation, total_s=time.monotonic() - stream.submitted))
-        with self._opening:
-            self._open.discard(stream)
-
-    def _answer(self, request: _Request, pieces: Pieces) -> Generation:
-        stream, prompt = request.stream, request.prompt
-        assert self._models is not None
-        model, base_form = self._models.select(stream.waiting.version)
-        limits = Limits(self._ends, min(request.sampling.max_new_tokens, self._context - len(prompt)))
-        done = Decoding(model, limits, request.sampling, pieces, stream)
-        done.run(prompt)
-        return replace(
-            stream.waiting,
-            text=pieces.text,
-            finish_reason=done.finish_reason,
-            base_form=base_form,
-            completion_tokens=done.tokens,
-            mean_logprob=done.logprob / done.tokens if done.tokens else None,
-            first_token_s=done.first_token_s,
-        )
-
-    def _warm(self, warm: _Warm) -> None:
-        assert self._models is not None
-        try:
-            self._models.select(warm.version)
-        except PUBLIC as error:
-            warm.done.set_exception(error)
-        except Exception:
-            log.exception("loading %s failed", warm.version)
-            words = f"Version `{warm.version}` could not be loaded, and the log says why. Roll back to another version."
-            warm.done.set_exception(Unavailable(words))
-        else:
-            warm.done.set_result(None)
+        return Loop(models, most_tokens, self._ended)
 
     def _decode_ids(self, ids: Sequence[int]) -> str:
         text = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -269,6 +230,17 @@ def _use_cores() -> None:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(max(1, min(torch.get_num_threads(), cores - 1)))
+
+
+def _memory(model: Any) -> int:
+    """Bytes for what the model remembers of all answers under way; never what a machine happens to have free."""
+    import torch
+
+    if model.device.type == "cuda":
+        return int(torch.cuda.mem_get_info(model.device)[0] // 2)
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return min(MOST_BYTES, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8)
+    return MOST_BYTES
 
 
 def _context_length(model: Any, tokenizer: Any) -> int:

@@ -1,19 +1,18 @@
-"""The token loop: one prompt in, token ids drawn one by one until the answer ends.
+"""Answers being drawn: which token follows for each row by its own rules, and what came of a row so far.
 
-Knows no versions, no queue and no settings; it runs in the engine's thread on a model that nobody else touches.
+Knows no versions, no queue and no settings, and of a model only its logits; it runs in the engine's thread.
 """
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flywheel.errors import Damaged
 from flywheel.serving.engine import FinishReason, Sampling, Stream
 from flywheel.serving.pieces import Pieces
 
-PREFILL = 512
-"""Prompt tokens read at once; a request to stop is heard in between."""
 PAUSE_S = 0.02
 """Between two pieces: waking the reader for every token costs a small model a tenth of its speed."""
 
@@ -28,109 +27,123 @@ class Limits:
     """Tokens."""
 
 
-class Decoding:
-    """One answer being drawn. After `run` the fields say how it ended."""
+class Row:
+    """One answer from its prompt to its last token. What it draws depends on nobody else's row."""
 
-    def __init__(self, model: Any, limits: Limits, sampling: Sampling, pieces: Pieces, stream: Stream) -> None:
-        self.finish_reason: FinishReason = "length"
-        self.tokens = 0
-        self.logprob = 0.0
-        """Sum over the tokens, natural logarithm, temperature 1."""
-        self.first_token_s: float | None = None
-        """Seconds from submission."""
-        self._model, self._limits, self._sampling = model, limits, sampling
-        self._pieces, self._stream = pieces, stream
+    def __init__(self, prompt: list[int], limits: Limits, sampling: Sampling, pieces: Pieces, stream: Stream) -> None:
+        self.prompt, self.sampling, self.stream = prompt, sampling, stream
+        self.read = 0
+        """Tokens of the prompt that the model has read."""
+        self.memory: Any = None
+        """What the model remembers of a prompt that it has read in part."""
+        self.last = 0
+        """The token drawn last."""
+        self._limits, self._pieces = limits, pieces
+        self._finish_reason: FinishReason = "length"
+        self._tokens, self._logprob = 0, 0.0
+        self._first_token_s: float | None = None
         self._held, self._given = "", 0.0
+        self._generator: Any = None
 
-    def run(self, prompt: list[int]) -> None:
-        """Draw the answer to `prompt` and stream its text. Damaged when the model computes no finite numbers."""
-        import torch
+    @property
+    def version(self) -> str:
+        """The version that answers, from the first token to the last."""
+        return self.stream.waiting.version
 
-        generator = torch.Generator(device=self._model.device)
-        if self._sampling.seed is None:
-            generator.seed()
+    @property
+    def most(self) -> int:
+        """Tokens of prompt and answer at most."""
+        return len(self.prompt) + self._limits.most
+
+    def over(self) -> bool:
+        """Nobody waits for it any more: cancelled or overdue."""
+        if self.stream.cancelled:
+            self._finish_reason = "cancelled"
+        elif time.monotonic() > self.stream.deadline:
+            self._finish_reason = "deadline"
         else:
-            generator.manual_seed(self._sampling.seed)
-        try:
-            with torch.inference_mode():
-                logits, cache = self._read(prompt)
-                while logits is not None:
-                    token, logprob = _draw(logits, self._sampling, generator)
-                    if not self._take(token, logprob):
-                        break
-                    step = torch.tensor([[token]], device=self._model.device)
-                    logits = self._model(input_ids=step, past_key_values=cache, use_cache=True).logits[0, -1]
-            self._held += self._pieces.finish()
-        finally:
-            # What was given out as text must have been streamed, also when the loop broke.
-            self._flush()
+            return False
+        return True
 
-    def _read(self, prompt: list[int]) -> tuple[Any, Any]:
-        """Logits after the prompt and the cache; no logits when the answer was stopped meanwhile."""
-        import torch
-        from transformers import DynamicCache
-
-        cache = DynamicCache(config=self._model.config)
-        logits = None
-        for start in range(0, len(prompt), PREFILL):
-            if self._interrupted():
-                return None, cache
-            chunk = torch.tensor([prompt[start : start + PREFILL]], device=self._model.device)
-            logits = self._model(input_ids=chunk, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
-        return logits, cache
-
-    def _take(self, token: int, logprob: float) -> bool:
-        """Count a token and give out its text; False when it is the last."""
-        self.tokens += 1
-        self.logprob += logprob
-        if self.first_token_s is None:
-            self.first_token_s = time.monotonic() - self._stream.submitted
+    def take(self, token: int, logprob: float) -> bool:
+        """Count a token and give out its text; False when it is the last. Damaged when it is not a number."""
+        if not math.isfinite(logprob):
+            raise Damaged(
+                "The model computes no finite numbers, so its weights are damaged. Roll back to another version, "
+                "or fetch the base model again."
+            )
+        self.last = token
+        self._tokens += 1
+        self._logprob += logprob
+        if self._first_token_s is None:
+            self._first_token_s = time.monotonic() - self.stream.submitted
         if token not in self._limits.ends:
             self._held += self._pieces.push(token)
             if not self._pieces.stopped:
                 if time.monotonic() - self._given >= PAUSE_S:
                     self._flush()
-                return self.tokens < self._limits.most and not self._interrupted()
-        self.finish_reason = "stop"
+                return self._tokens < self._limits.most and not self.over()
+        self._finish_reason = "stop"
         return False
+
+    def finish(self, base_form: str = "", error: str | None = None) -> None:
+        """Give out what is left and end the stream. `error` says, fit for a person, why there is no whole answer."""
+        # What was given out as text must have been streamed, also when something broke.
+        if error is None:
+            self._held += self._pieces.finish()
+        self._flush()
+        waiting = self.stream.waiting
+        self.stream.finish(
+            replace(
+                waiting,
+                text=self._pieces.text,
+                finish_reason="error" if error else self._finish_reason,
+                base_form=base_form,
+                completion_tokens=self._tokens,
+                mean_logprob=self._logprob / self._tokens if self._tokens else None,
+                first_token_s=self._first_token_s,
+                total_s=time.monotonic() - self.stream.submitted,
+                error=error,
+            )
+        )
+
+    def sample(self, logprobs: Any) -> tuple[int, float]:
+        """One token by the row's temperature, top-p and seed from log-probabilities of shape (vocabulary,)."""
+        import torch
+
+        weights = torch.softmax(logprobs / self.sampling.temperature, dim=-1)
+        if self.sampling.top_p < 1:
+            ordered, order = weights.sort(descending=True)
+            ordered[ordered.cumsum(dim=-1) - ordered >= self.sampling.top_p] = 0
+            weights = torch.zeros_like(weights).scatter(0, order, ordered)
+        drawn = torch.multinomial(weights, 1, generator=self._chance(weights.device))
+        return int(drawn), float(logprobs[drawn])
+
+    def _chance(self, device: Any) -> Any:
+        import torch
+
+        if self._generator is None:
+            self._generator = torch.Generator(device=device)
+            if self.sampling.seed is None:
+                self._generator.seed()
+            else:
+                self._generator.manual_seed(self.sampling.seed)
+        return self._generator
 
     def _flush(self) -> None:
         if self._held:
-            self._stream.put(self._held)
+            self.stream.put(self._held)
             self._held, self._given = "", time.monotonic()
 
-    def _interrupted(self) -> bool:
-        if self._stream.cancelled:
-            self.finish_reason = "cancelled"
-        elif time.monotonic() > self._stream.deadline:
-            self.finish_reason = "deadline"
-        else:
-            return False
-        return True
 
-
-def _draw(logits: Any, sampling: Sampling, generator: Any) -> tuple[int, float]:
-    """One token id from logits of shape (vocabulary,), and its log-probability at temperature 1."""
+def draw(logits: Any, rows: Sequence[Row]) -> list[tuple[int, float]]:
+    """The next token of each row, and its log-probability at temperature 1, from logits (rows, vocabulary)."""
     import torch
 
     logprobs = torch.log_softmax(logits.float(), dim=-1)
-    if sampling.temperature == 0:
-        best, place = logprobs.max(dim=-1)
-        return int(place), _finite(float(best))
-    _finite(float(logprobs.max()))
-    weights = torch.softmax(logprobs / sampling.temperature, dim=-1)
-    if sampling.top_p < 1:
-        ordered, order = weights.sort(descending=True)
-        ordered[ordered.cumsum(dim=-1) - ordered >= sampling.top_p] = 0
-        weights = torch.zeros_like(weights).scatter(0, order, ordered)
-    drawn = torch.multinomial(weights, 1, generator=generator)
-    return int(drawn), float(logprobs[drawn])
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise Damaged(
-            "The model computes no finite numbers, so its weights are damaged. Roll back to another version, "
-            "or fetch the base model again."
-        )
-    return value
+    values, places = logprobs.max(dim=-1)
+    drawn: list[tuple[int, float]] = list(zip(places.tolist(), values.tolist(), strict=True))
+    for number, row in enumerate(rows):
+        if row.sampling.temperature > 0 and math.isfinite(drawn[number][1]):
+            drawn[number] = row.sample(logprobs[number])
+    return drawn

@@ -4,17 +4,18 @@ Every call comes from the one thread of the engine. Knows no requests and no tex
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
 from flywheel.errors import Damaged, NotFound
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec
+from flywheel.serving.local_trial import Memory, try_memory
 from storage.files import sha256_file
 
 WEIGHTS = "adapter_model.safetensors"
 MOST_ADAPTERS = 8
-"""Adapters kept in memory for each base form; the one not used for longest goes first."""
+"""Adapters kept in memory for each base form; the one not used for longest goes first, unless it is answering."""
 
 
 class Models:
@@ -28,28 +29,13 @@ class Models:
         self._base, self._revision, self._adapters = base, revision, adapters
         self._slots: dict[str, _Slot] = {}
         self.tokenizer: Any = None
+        self.memory = Memory(0, None)
+        """How the base remembers, known once one is loaded."""
 
-    def select(self, version: str) -> tuple[Any, str]:
-        """The model with exactly this version's weights, and its base form. Holds until the next call.
-
-        NotFound for an unknown version, Damaged for one whose adapter is not what was written.
-        """
+    def find(self, version: str) -> AdapterSpec | None:
+        """Where the version's adapter lies; None for the base itself. NotFound for an unknown version."""
         if version == BASE_VERSION:
-            return self._slot("full").select(version), "full"
-        spec = self.spec(version)
-        slot = self._slot(spec.base_form)
-        if not slot.holds(version, spec.sha256):
-            self._verify(version, spec)
-            try:
-                slot.load(version, spec)
-            except Exception:
-                # A model that took half an adapter in must not answer again.
-                del self._slots[spec.base_form]
-                raise
-        return slot.select(version), spec.base_form
-
-    def spec(self, version: str) -> AdapterSpec:
-        """Where the version's adapter lies."""
+            return None
         found = self._adapters(version)
         if found is None:
             raise NotFound(
@@ -57,12 +43,31 @@ class Models:
             )
         return found
 
+    def select(self, version: str, spec: AdapterSpec | None, keep: Container[str] = ()) -> Any:
+        """The model with exactly this version's weights, until the next call. `spec` is what `find` said.
+
+        Versions in `keep` stay in memory whatever is loaded. Damaged when the adapter is not what was written.
+        """
+        if spec is None:
+            return self._slot("full").select(BASE_VERSION)
+        slot = self._slot(spec.base_form)
+        if not slot.holds(version, spec.sha256):
+            self._verify(version, spec)
+            try:
+                slot.load(version, spec, keep)
+            except Exception:
+                # A model that took half an adapter in must not answer again.
+                del self._slots[spec.base_form]
+                raise
+        return slot.select(version)
+
     def _slot(self, base_form: str) -> "_Slot":
         if base_form not in self._slots:
             from trainers.base import load_base
 
             model, tokenizer = load_base(self._base, self._revision, base_form)
-            self.tokenizer = self.tokenizer or tokenizer
+            if self.tokenizer is None:
+                self.tokenizer, self.memory = tokenizer, try_memory(model)
             self._slots[base_form] = _Slot(model)
         return self._slots[base_form]
 
@@ -91,10 +96,10 @@ class _Slot:
     def holds(self, version: str, sha256: str) -> bool:
         return self._loaded.get(version) == sha256
 
-    def load(self, version: str, spec: AdapterSpec) -> None:
+    def load(self, version: str, spec: AdapterSpec, keep: Container[str]) -> None:
         from peft import PeftModel
 
-        self._make_room(version)
+        self._make_room(version, keep)
         if self._peft is None:
             self._peft = PeftModel.from_pretrained(
                 self._model, str(spec.path), adapter_name=version, is_trainable=False
@@ -117,10 +122,10 @@ class _Slot:
             self._loaded.move_to_end(version)
         return self._model
 
-    def _make_room(self, version: str) -> None:
+    def _make_room(self, version: str, keep: Container[str]) -> None:
         going = [version] if version in self._loaded else []
-        if not going and len(self._loaded) >= MOST_ADAPTERS:
-            going = [next(iter(self._loaded))]
+        idle = [name for name in self._loaded if name != version and name not in keep]
+        going += idle[: max(0, len(self._loaded) - len(going) - MOST_ADAPTERS + 1)]
         for name in going:
             self._peft.delete_adapter(name)
             del self._loaded[name]

@@ -131,7 +131,8 @@ def test_cancel_stops_within_a_token(engine: LocalEngine) -> None:
     assert time.monotonic() - began < 0.5
 
 
-def test_cancelled_in_the_queue_ends_at_once(engine: LocalEngine) -> None:
+def test_cancelled_in_the_queue_ends_at_once(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flywheel.serving.local_loop.MOST_ROWS", 1)
     running = engine.submit(QUESTION, "v0", LONG)
     waiting = engine.submit(QUESTION, "v0", LONG)
     waiting.cancel()

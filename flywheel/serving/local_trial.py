@@ -1,0 +1,85 @@
+"""Whether rows of a model may share a step: decided by the kind of its memory, then tried, never believed.
+
+Knows no versions and no requests; called once, when a base was loaded.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from flywheel.serving.local_batch import SharedRows, bytes_per_token, read_prompts
+
+SHORT, LONG = tuple(range(3, 8)), tuple(range(5, 18))
+"""Prompts of a trial, in token ids that every vocabulary has."""
+FOLLOWING = (4, 9)
+MOVING_ROPE = ("dynamic", "longrope")
+"""Position codes that depend on the longest row of a batch."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How a model remembers."""
+
+    bytes_per_token: int
+    apart: str | None
+    """Why its rows cannot share a step, in words; None when they can."""
+
+
+def try_memory(model: Any) -> Memory:
+    """Read two prompts alone and together; rows that come out differently may not share a step."""
+    import torch
+
+    with torch.inference_mode():
+        _, read = read_prompts(model, [LONG])
+        size = bytes_per_token(read, len(LONG))
+        apart = _by_kind(model, read)
+        if apart is None:
+            try:
+                apart = _by_trial(model)
+            except Exception:
+                # Whatever a model cannot do together, it may well do alone.
+                log.exception("a trial of shared steps failed")
+                apart = "a trial of shared steps failed, and the log says how"
+    return Memory(size, apart)
+
+
+def _by_kind(model: Any, read: Any) -> str | None:
+    from transformers.cache_utils import DynamicLayer
+
+    kinds = sorted({type(layer).__name__ for layer in read.layers if type(layer) is not DynamicLayer})
+    if kinds:
+        return f"its memory is of the kind `{', '.join(kinds)}`"
+    rope = getattr(model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
+    codes = [part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)]
+    moving = [code for code in codes if code in MOVING_ROPE]
+    return f"its position code `{moving[0]}` depends on the longest row" if moving else None
+
+
+def _by_trial(model: Any) -> str | None:
+    import torch
+
+    alone = []
+    for prompt in (SHORT, LONG):
+        logits, read = read_prompts(model, [prompt])
+        steps = [logits]
+        for token in FOLLOWING:
+            ids = torch.tensor([[token]], device=model.device)
+            steps.append(model(input_ids=ids, past_key_values=read, use_cache=True).logits[:, -1])
+        alone.append(torch.cat(steps))
+    logits, read = read_prompts(model, [SHORT, LONG])
+    rows = SharedRows()
+    rows.join(read, [SHORT, LONG])
+    together = torch.stack([logits, *(rows.step(model, [token, token]) for token in FOLLOWING)], dim=1)
+    difference = _difference(torch.stack(alone).float(), together.float())
+    # Rounding differs with the number of rows: in 32 bits by a millionth, in 16 bits by a hundredth.
+    most = 1e-3 if logits.dtype == torch.float32 else 0.1
+    return f"shared steps change its numbers by {difference:.1%}" if difference > most else None
+
+
+def _difference(expected: Any, found: Any) -> float:
+    """The larger of both rows' relative differences. 0 where the model computes no finite numbers: it cannot answer."""
+    if not expected.isfinite().all():
+        return 0.0
+    centred = expected - expected.mean(dim=-1, keepdim=True)
+    return float(((found - expected).norm(dim=-1) / centred.norm(dim=-1).clamp(min=1e-9)).max())
