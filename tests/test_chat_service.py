@@ -278,11 +278,13 @@ def test_updates_are_coalesced(app: App) -> None:
     assert updates[-1].turn.details["completion_tokens"] > len(updates)
 
 
-def test_waiting_gives_heartbeats(app: App) -> None:
+def test_waiting_gives_heartbeats(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = app.ask(ANN, COUNT, version="v1").text
+    monkeypatch.setattr("flywheel.serving.local_loop.MOST_ROWS", 1)
     ahead = [app.engine.submit([{"role": "user", "content": "x"}], "v1", RAMBLE) for _ in range(2)]
-    updates = list(app.chat.reply(ANN, None, COUNT))
+    updates = list(app.chat.reply(ANN, None, COUNT, version="v1"))
     assert [update.text for update in updates].count("") >= 3
-    assert updates[-1].text == SQL
+    assert updates[-1].text == alone
     assert {stream.result().finish_reason for stream in ahead} <= {"length", "stop"}
 
 
