@@ -7,6 +7,7 @@ from flywheel.settings import Settings, prepare_environment, read
 
 prepare_environment()
 
+from flywheel.addresses import for_people  # noqa: E402
 from flywheel.errors import PUBLIC  # noqa: E402
 from flywheel.services import build_services  # noqa: E402
 from flywheel.ui.server import Server, require_free_port  # noqa: E402
@@ -24,13 +25,16 @@ def main(settings: Settings | None = None) -> int:
         return 1
     server = Server(services)
     try:
-        url = server.start()
-        print(f"Flywheel: {settings.public_url or url}", flush=True)
+        server.start()
+        url, *others = for_people(settings)
+        print(f"Flywheel: {url}", flush=True)
         if settings.trusts_oauth:
             # A token that signs in belongs in no hosted log; here people have names.
             print(f"Owner: sign in with Hugging Face as {' or '.join(settings.hub_owners)}", flush=True)
         else:
-            print(f"Owner: {settings.public_url or url}/enter?token={services.home.owner_token()}", flush=True)
+            print(f"Owner: {url}/enter?token={services.home.owner_token()}", flush=True)
+        for other in others:
+            print(f"From other machines: {other}", flush=True)
         server.wait()
     except PUBLIC as error:
         print(f"Flywheel did not start: {error}", file=sys.stderr)

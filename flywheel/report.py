@@ -130,7 +130,12 @@ def _restore(record: Record) -> str:
     return "\n".join([f"{made}, from {record['facts'].get('created', 'an unknown time')}.", *record["notes"]])
 
 
+def _login_link(record: Record) -> str:
+    return "\n".join(record["links"])
+
+
 FORMATTERS = {
+    "login-link": _login_link,
     "backup": _backup,
     "restore": _restore,
     "ask": _ask,

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from flywheel import addresses
 from flywheel.backups import Backups
 from flywheel.base_model import BaseModel, base_model
 from flywheel.chat import Chat
@@ -77,14 +78,13 @@ class Services:
         if not ready:
             raise Unavailable(f"The model does not answer: {words}. Look at the settings, then try again.")
 
-    def login_link(self, who: Principal, role: str, name: str) -> str:
-        """A link that signs its opener in. Only the owner makes one."""
+    def login_links(self, who: Principal, role: str, name: str) -> list[str]:
+        """The same link under each address of the app: it signs its opener in. Only the owner makes one."""
         require(who, Role.OWNER)
         if role not in ("reviewer", "owner"):
             raise InvalidInput(f"There is no link for the role `{role}`. Ask for `reviewer` or `owner`.")
         token = self.identity.login_token(Role[role.upper()], name)
-        address = self.url or f"http://{self.settings.server_name}:{self.settings.server_port}"
-        return f"{address}/enter?token={token}"
+        return [f"{address}/enter?token={token}" for address in addresses.for_people(self.settings)]
 
     def verify_ledger(self, who: Principal) -> LedgerReport:
         """Whether every record is as it was written. Only the owner asks."""

@@ -69,6 +69,7 @@ class Settings:
     hub_token: str = _secret("HF_TOKEN", "token for the Hub: private base models, publishing, deploying")
     server_name: str = _setting("GRADIO_SERVER_NAME", "127.0.0.1", "address to listen on; a Space sets it")
     server_port: int = _setting("GRADIO_SERVER_PORT", "7860", "port to listen on")
+    url: str = _setting("FLYWHEEL_URL", "", "address people use, when a proxy stands before the app")
     space_id: str = _setting("SPACE_ID", "", "set by Hugging Face on a Space")
     space_host: str = _setting("SPACE_HOST", "", "set by Hugging Face on a Space: its host, in links")
     space_system: str = _setting("SYSTEM", "", "`spaces` on a Hugging Face Space; set by it")
@@ -101,8 +102,8 @@ class Settings:
 
     @property
     def public_url(self) -> str:
-        """Where people find this Space; empty elsewhere."""
-        return f"https://{self.space_hosts[0]}" if self.space_hosts else ""
+        """Where people find this app: as set, else a Space's own address; empty where neither is known."""
+        return self.url or (f"https://{self.space_hosts[0]}" if self.space_hosts else "")
 
     @property
     def trusts_oauth(self) -> bool:
@@ -139,6 +140,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         hub_token=raw["hub_token"],
         server_name=raw["server_name"],
         server_port=_port(raw["server_port"]),
+        url=_address("FLYWHEEL_URL", raw["url"]) if raw["url"] else "",
         space_id=raw["space_id"],
         space_host=raw["space_host"],
         space_system=raw["space_system"],

@@ -45,13 +45,17 @@ HEADERS = {
 
 
 def outside(
-    app: ASGIApp, visitor: Callable[[HTTPConnection], str | None], hosts: Collection[str] = frozenset()
+    app: ASGIApp,
+    visitor: Callable[[HTTPConnection], str | None],
+    hosts: Collection[str] = frozenset(),
+    accepted: Collection[str] | None = None,
 ) -> ASGIApp:
     """The outermost layers. `visitor` gives the Set-Cookie header for who has no cookie yet, else None.
 
-    `hosts`: our own public ones, where a proxy stands before us that may not pass them on.
+    `hosts`: our own public ones, where a proxy stands before us that may not pass them on. `accepted`: the names that a
+    request may come under; None: any.
     """
-    return SecurityHeaders(OriginGuard(BodyLimit(FirstVisit(app, visitor)), hosts))
+    return SecurityHeaders(HostGuard(OriginGuard(BodyLimit(FirstVisit(app, visitor)), hosts), accepted))
 
 
 class SecurityHeaders:
@@ -70,6 +74,33 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class HostGuard:
+    """Answers 421 to requests for another name: a page whose name was made to point here must read nothing."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
+        self._app, self._hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._hosts is not None:
+            host = Headers(scope=scope).get("host", "")
+            if _name_of(host) not in self._hosts:
+                words = (
+                    f"Flywheel listens on this machine alone and does not answer as `{host[:100]}`. Open it at "
+                    "http://127.0.0.1, or, behind a proxy, set FLYWHEEL_URL to the address people use."
+                )
+                await PlainTextResponse(words, 421)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _name_of(host: str) -> str | None:
+    """The name in a Host header, without its port."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 class OriginGuard:

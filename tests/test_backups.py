@@ -89,7 +89,7 @@ def test_restored_home_serves_the_same_answers(settings: Settings, base: Path, t
     asking.start()
     packed = finish(services.backups.make(OWNER, tmp_path / "b.tar.gz"))
     asking.join()
-    link = services.login_link(OWNER, "owner", "").partition("token=")[2]
+    link = services.login_links(OWNER, "owner", "")[0].partition("token=")[2]
     services.close()
 
     new = replace(settings, home=tmp_path / "elsewhere")

@@ -146,6 +146,8 @@ def test_command_goes_through_the_app_that_holds_the_home(run: Run, rows: Path, 
         assert code == 1 and app.url in err
         code, out, _ = run("login-link", "--role", "reviewer", "--name", "ann", "--json")
         assert json.loads(out)["link"].startswith(f"{app.url}/enter?token=")
+        code, out, _ = run("login-link")
+        assert code == 0 and out == f"{app.owner_link}\n"
 
 
 def test_second_app_on_a_home_is_refused_in_one_line(run: Run, tmp_path: Path) -> None:

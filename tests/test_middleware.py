@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocketDisconnect
 
+from flywheel.addresses import accepted_hosts
 from flywheel.identity import Identity
 from flywheel.roles import Principal, Role
 from flywheel.settings import read
@@ -28,11 +29,11 @@ async def echo(request: Request) -> Response:
     return PlainTextResponse(str(size), headers={"Access-Control-Allow-Origin": "*"})
 
 
-def application() -> ASGIApp:
+def application(hosts: frozenset[str] | None = None) -> ASGIApp:
     paths = ("/", JOIN, UPLOAD, "/gradio_api/token", "/undeclared")
     inner = Starlette(routes=[Route(path, echo, methods=["GET", "POST"]) for path in paths])
     gate = RoleGate(inner, lambda connection: IDENTITY.of(connection.cookies))
-    return outside(gate, lambda connection: IDENTITY.first_cookie(connection.cookies))
+    return outside(gate, lambda connection: IDENTITY.first_cookie(connection.cookies), accepted=hosts)
 
 
 def ask(method: str, path: str, who: Principal | None = None, **kwargs: object) -> httpx.Response:
@@ -90,6 +91,36 @@ def test_own_page_and_programs_pass(headers: dict[str, str]) -> None:
 def test_link_from_other_site_opens() -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     assert ask("GET", "/", headers=headers).status_code == 200
+
+
+def hosted(host: str, **changes: str) -> httpx.Response:
+    """The page, asked for under a name, of an app with these settings."""
+    settings = read({"FLYWHEEL_HOME": "/nowhere", **changes})
+    client = TestClient(application(accepted_hosts(settings)), base_url="http://127.0.0.1:7860")
+    return client.get("/", headers={"Host": host})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost:7860", "localhost:8080", "LOCALHOST", "[::1]:7860"])
+def test_app_on_loopback_answers_under_its_own_names(host: str) -> None:
+    assert hosted(host).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "localhost.evil.example", "[::1", "", "a@b"]
+)
+def test_app_on_loopback_answers_under_no_other_name(host: str) -> None:
+    response = hosted(host)
+    assert response.status_code == 421 and "FLYWHEEL_URL" in response.text and "set-cookie" not in response.headers
+
+
+def test_app_behind_a_proxy_answers_under_the_name_set() -> None:
+    assert hosted("fly.example", FLYWHEEL_URL="https://fly.example/").status_code == 200
+    assert hosted("other.example", FLYWHEEL_URL="https://fly.example/").status_code == 421
+
+
+@pytest.mark.parametrize("name", ["0.0.0.0", "::", "192.168.1.5"])
+def test_app_on_a_network_answers_under_any_name(name: str) -> None:
+    assert hosted("flywheel.example", GRADIO_SERVER_NAME=name).status_code == 200
 
 
 def test_no_cors_header_even_from_the_framework() -> None:

@@ -22,7 +22,8 @@ KEYS_NOTE = (
 
 def login_link(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
     """A link that signs its holder in as reviewer or owner."""
-    yield {"result": {"role": args["role"], "link": services.login_link(who, args["role"], args.get("name") or "")}}
+    links = services.login_links(who, args["role"], args.get("name") or "")
+    yield {"result": {"role": args["role"], "link": links[0], "links": links}}
 
 
 def backup(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 
+from flywheel import addresses
 from flywheel.errors import Unavailable
 from flywheel.eventgate import EventGate
 from flywheel.roles import Principal
@@ -54,7 +55,7 @@ class Server:
         services, settings = self._services, self._services.settings
         self._site.queue(default_concurrency_limit=16, max_size=MOST_WAITING, api_open=False)
         try:
-            _, url, _ = self._site.launch(
+            self._site.launch(
                 server_name=settings.server_name,
                 server_port=settings.server_port,
                 prevent_thread_lock=True,
@@ -78,7 +79,7 @@ class Server:
             )
         except OSError as error:
             raise _not_listening(settings, error) from error
-        services.url = url.rstrip("/")
+        services.url = addresses.local(settings)
         services.lock.set_url(services.url)
         services.worker.start()
         return services.url
@@ -124,7 +125,10 @@ def _application(services: Services, name_of: Callable[[int], str | None]) -> di
         # The framework puts its own layers around any it is given; these must see a request before those do.
         assert app.middleware_stack is not None
         visitor = lambda connection: identity.first_cookie(connection.cookies)  # noqa: E731
-        app.middleware_stack = outside(app.middleware_stack, visitor, services.settings.space_hosts)
+        settings = services.settings
+        app.middleware_stack = outside(
+            app.middleware_stack, visitor, addresses.public_hosts(settings), addresses.accepted_hosts(settings)
+        )
         yield
 
     signing_in = sign_in(services.settings)

@@ -1,0 +1,70 @@
+"""Where the app can be reached: by commands on this machine, by people, and under which names a request may come.
+
+Pure but for one look at this machine's own network address. Sends nothing.
+"""
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+from flywheel.settings import Settings
+
+EVERYWHERE = ("0.0.0.0", "::", "")
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def is_loopback(name: str) -> bool:
+    """Whether this address can be reached from this machine only."""
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def local(settings: Settings) -> str:
+    """How a program on this machine reaches the app."""
+    name = settings.server_name.strip("[]")
+    if name in EVERYWHERE:
+        name = "127.0.0.1"
+    return f"http://{f'[{name}]' if ':' in name else name}:{settings.server_port}"
+
+
+def for_people(settings: Settings) -> list[str]:
+    """The addresses to give to people, the best first: the one set, the Space's, or this machine's."""
+    if settings.public_url:
+        return [settings.public_url]
+    found = [local(settings)]
+    if settings.server_name.strip("[]") in EVERYWHERE and (address := _network_address()):
+        found.append(f"http://{address}:{settings.server_port}")
+    return found
+
+
+def public_hosts(settings: Settings) -> tuple[str, ...]:
+    """Hosts, with their port where it is not the usual one, under which a proxy shows the app to the world."""
+    return (*settings.space_hosts, *([urlsplit(settings.url).netloc] if settings.url else []))
+
+
+def accepted_hosts(settings: Settings) -> frozenset[str] | None:
+    """Names under which a browser may ask; None: any.
+
+    An app on loopback is asked under a foreign name only by a page whose name was made to point here.
+    """
+    name = settings.server_name.strip("[]").lower()
+    if settings.is_space or not is_loopback(name):
+        return None
+    own = urlsplit(settings.url).hostname if settings.url else None
+    return LOOPBACK_NAMES | {name} | ({own} if own else set())
+
+
+def _network_address() -> str | None:
+    """This machine's address in its network, None where it is in none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Chooses a route and sends nothing.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if is_loopback(address) or address == "0.0.0.0" else address
