@@ -88,6 +88,12 @@ ROUTES: dict[str, Role | None] = {
     "/readyz": OPEN,
     "/enter": OPEN,
     "/flywheel/command": OPEN,  # asks for the owner's key itself
+    # programs: each asks for a key, whatever cookies came along
+    "/v1/chat/completions": OPEN,
+    "/v1/feedback": OPEN,
+    "/v1/models": OPEN,
+    "/v1/models/{model}": OPEN,
+    "/v1/{path:path}": OPEN,
     # files of the front end
     "/assets/{path:path}": OPEN,
     "/static/{path:path}": OPEN,

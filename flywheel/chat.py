@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from flywheel.errors import Forbidden, InvalidInput, NotFound
-from flywheel.history import prompt_of
+from flywheel.history import Message, prompt_of
 from flywheel.questions import Question, Questions
 from flywheel.reply import Update
 from flywheel.roles import Principal, Role, require
@@ -25,7 +25,7 @@ from storage.examples import Example, ExampleStore
 from storage.feedback import RATINGS, Correction, Feedback, FeedbackStore
 from storage.transaction import Transaction
 
-MOST_MESSAGE, MOST_CORRECTION, MOST_COMMENT = 8_000, 20_000, 2_000
+MOST_MESSAGE, MOST_CORRECTION, MOST_COMMENT, MOST_USER = 8_000, 20_000, 2_000, 256
 """Characters."""
 UNDECIDED = ("pending", "skipped")
 ID = re.compile(r"[0-9a-z]{26}")
@@ -115,6 +115,44 @@ class Chat:
             Question(who, conversation_id, text, version or self._served(), sampling or Sampling(), source)
         )
 
+    def complete(
+        self,
+        who: Principal,
+        told: Sequence[Message],
+        text: str,
+        *,
+        after: str | None = None,
+        version: str | None = None,
+        sampling: Sampling | None = None,
+        system: str | None = None,
+        user: str = "",
+    ) -> Iterator[Update]:
+        """As `reply`, for a program, which tells the whole conversation: `told` is questions and answers by turns.
+
+        They are stored as given. `after` is an answer of the caller's that is followed instead. Only an owner may set
+        another `system` message. `user` is whom the program asks for, by its own name for them. Whoever issued the
+        program's key let it in, so closing the page to guests does not concern it.
+        """
+        require(who, Role.GUEST if system is None else Role.OWNER)
+        check_text(text, "message", MOST_MESSAGE)
+        for said in told:
+            check_text(said["content"], "earlier message", MOST_CORRECTION)
+        check_text(user, "`user`", MOST_USER, empty=True)
+        if system is not None:
+            check_text(system, "system message", MOST_CORRECTION)
+        conversation = None if after is None else self.answer(who, after).conversation_id
+        yield from self._questions.ask(
+            Question(
+                who, conversation, text, version or self._served(), sampling or Sampling(), "rest",
+                after=after, told=tuple(told), system=system, user=user,
+            )
+        )  # fmt: skip
+
+    @property
+    def open(self) -> int:
+        """Answers under way now, everybody's."""
+        return self._questions.open
+
     def stop(self, who: Principal, turn_id: str) -> bool:
         """End one's own answer under way; it is stored as stopped. False when it has ended already."""
         require(who, Role.GUEST)
@@ -127,7 +165,7 @@ class Chat:
 
         A thumb down makes a pending example until it is taken back.
         """
-        turn = self._own_answer(who, turn_id)
+        turn = self.answer(who, turn_id)
         if rating is not None and rating not in RATINGS:
             raise InvalidInput(f"`rating` is `{rating}`. Give `up`, `down` or null.")
         self._check_feedback(reasons, comment)
@@ -144,7 +182,7 @@ class Chat:
         self, who: Principal, turn_id: str, text: str, reasons: Sequence[str] = (), comment: str = ""
     ) -> tuple[Correction, Example]:
         """What the answer should have been: a thumb down, the correction and a pending example, all or none."""
-        turn = self._own_answer(who, turn_id)
+        turn = self.answer(who, turn_id)
         check_text(text, "correction", MOST_CORRECTION)
         self._check_feedback(reasons, comment)
         wanted = self._task.completion(text)
@@ -164,25 +202,26 @@ class Chat:
 
     def try_sql(self, who: Principal, turn_id: str, statement: str) -> SqlOutcome:
         """Run the statement a person would put in place of an answer's, as the answer's own was run."""
-        self._own_answer(who, turn_id)
+        self.answer(who, turn_id)
         outcome = self._task.outcome(check_text(statement, "statement", MOST_CORRECTION))
         if outcome is None:
             raise InvalidInput(f"The task `{self._task.name}` runs no SQL. Set FLYWHEEL_TASK to `sql` for that.")
         return outcome
 
-    def _own(self, who: Principal, conversation_id: str) -> Conversation:
-        found = self._conversations.conversation(conversation_id) if _is_id(conversation_id) else None
-        if found is None or found.owner != who.id:
-            raise NotFound("There is no such conversation of yours. Start a new one, or reload the page.")
-        return found
-
-    def _own_answer(self, who: Principal, turn_id: str) -> Turn:
+    def answer(self, who: Principal, turn_id: str) -> Turn:
+        """One's own answer. NotFound for a foreign id as for an unknown one."""
         require(who, Role.GUEST)
         turn = self._conversations.turn(turn_id) if _is_id(turn_id) else None
         conversation = self._conversations.conversation(turn.conversation_id) if turn else None
         if turn is None or turn.role != "assistant" or conversation is None or conversation.owner != who.id:
             raise NotFound("There is no such answer in a conversation of yours. Reload the page.")
         return turn
+
+    def _own(self, who: Principal, conversation_id: str) -> Conversation:
+        found = self._conversations.conversation(conversation_id) if _is_id(conversation_id) else None
+        if found is None or found.owner != who.id:
+            raise NotFound("There is no such conversation of yours. Start a new one, or reload the page.")
+        return found
 
     def _check_feedback(self, reasons: Sequence[str], comment: str) -> None:
         known = [key for key, _ in self._task.reasons]

@@ -52,6 +52,12 @@ class Unavailable(FlywheelError, RuntimeError):
     status = 503
 
 
+class TooMany(Unavailable):
+    """So much is under way already that no more is taken; it is worth trying again soon."""
+
+    status = 429
+
+
 class Damaged(FlywheelError, ValueError):
     """A file does not hold what was written into it."""
 

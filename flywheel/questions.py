@@ -34,6 +34,14 @@ class Question:
     version: str
     sampling: Sampling
     source: str
+    after: str | None = None
+    """The turn it follows, with a conversation; None: the newest."""
+    told: tuple[Message, ...] = ()
+    """Earlier questions and answers by turns, as the caller tells them; stored as given, before the question."""
+    system: str | None = None
+    """Takes the place of the task's system message."""
+    user: str = ""
+    """Whom the caller asks for, in the caller's own words."""
 
 
 class Questions:
@@ -48,7 +56,8 @@ class Questions:
 
     def ask(self, question: Question) -> Iterator[Update]:
         """Follow the answer. Raises InvalidInput, Conflict or Unavailable before anything is stored."""
-        claimed = question.conversation_id
+        # A program may follow one turn several times at once: that is a tree, and each branch has its own end.
+        claimed = question.conversation_id if question.after is None else None
         if claimed is not None:
             self._claim(claimed)
         try:
@@ -66,6 +75,11 @@ class Questions:
         reply.stop()
         return True
 
+    @property
+    def open(self) -> int:
+        """Answers under way."""
+        return len(self._replies)
+
     def path(self, conversation_id: str) -> list[Turn]:
         """The turns that lead to the newest one, oldest first."""
         turns = self._conversations.turns(conversation_id)
@@ -75,8 +89,8 @@ class Questions:
         ready, words = self._engine.ready()
         if not ready:
             raise Unavailable(f"The model does not answer yet: {words}. Try again when it is ready.")
-        before = [] if question.conversation_id is None else self.path(question.conversation_id)
-        messages, left_out = self._fitting(exchanges(before), question.text)
+        before = self._before(question)
+        messages, left_out = self._fitting([*exchanges(before), *question.told], question.text, question.system)
         stored = self._store(question, before)
         asked = Asked(stored, question.version, _seeded(question.sampling), left_out)
         reply = Reply(asked, self._submit(question, asked, messages), self._task.outcome, self._keeper(question, asked))
@@ -92,13 +106,18 @@ class Questions:
                 raise Conflict("An answer is still being written in this conversation. Wait for it, or stop it.")
             self._busy.add(conversation_id)
 
-    def _fitting(self, earlier: Sequence[Message], text: str) -> tuple[list[Message], int]:
+    def _before(self, question: Question) -> list[Turn]:
+        if question.after is not None:
+            return self._conversations.path_to(question.after)
+        return [] if question.conversation_id is None else self.path(question.conversation_id)
+
+    def _fitting(self, earlier: Sequence[Message], text: str, system: str | None) -> tuple[list[Message], int]:
         """Messages for the model, and how many earlier ones were left out. InvalidInput when not even `text` fits."""
         asked = {"role": "user", "content": text}
         tokens = self._engine.control_tokens()
         kept = [] if self._task.single_turn else list(earlier[-MOST_MESSAGES:])
         while True:
-            messages = neutralise_messages(self._task.messages([*kept, asked]), tokens)
+            messages = neutralise_messages(_under(system, self._task.messages([*kept, asked])), tokens)
             try:
                 self._engine.check(messages)
             except InvalidInput:
@@ -117,17 +136,27 @@ class Questions:
                 title = " ".join(question.text.split())[:MOST_TITLE]
                 begun = self._conversations.start(owner=by, task=self._task.name, title=title, by=by, tx=tx)
                 conversation_id = begun.id
-            return self._conversations.add_turn(
-                conversation_id=conversation_id,
-                parent_id=before[-1].id if before else None,
-                role="user",
-                content=question.text,
-                source=question.source,
-                by=by,
-                tx=tx,
-            )
+            last = before[-1].id if before else None
+            for said in question.told:
+                last = self._add(tx, question, conversation_id, last, said, {"given": True}).id
+            asked = {"role": "user", "content": question.text}
+            return self._add(tx, question, conversation_id, last, asked, _asides(question))
 
         return self._database.write(job, by=by)
+
+    def _add(
+        self, tx: Transaction, question: Question, to: str, after: str | None, said: Message, details: dict[str, Any]
+    ) -> Turn:
+        return self._conversations.add_turn(
+            conversation_id=to,
+            parent_id=after,
+            role=said["role"],
+            content=said["content"],
+            source=question.source,
+            details=details,
+            by=question.who.id,
+            tx=tx,
+        )
 
     def _submit(self, question: Question, asked: Asked, messages: list[Message]) -> Stream:
         try:
@@ -154,6 +183,19 @@ class Questions:
             )
 
         return keep
+
+
+def _under(system: str | None, messages: list[Message]) -> list[Message]:
+    """The messages under this system message instead of the task's own."""
+    if system is None:
+        return messages
+    return [{"role": "system", "content": system}, *(m for m in messages if m["role"] != "system")]
+
+
+def _asides(question: Question) -> dict[str, Any]:
+    """What a question came with beside its text."""
+    known = {"user": question.user, "system": question.system}
+    return {name: value for name, value in known.items() if value}
 
 
 def _seeded(sampling: Sampling) -> Sampling:

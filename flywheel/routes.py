@@ -17,6 +17,8 @@ from starlette.routing import Route
 from flywheel.errors import PUBLIC, FlywheelError, Forbidden
 from flywheel.identity import OWNER_ID
 from flywheel.operations.table import perform
+from flywheel.rest.room import Room
+from flywheel.rest.routes import rest_routes
 from flywheel.roles import Principal, Role
 from flywheel.services import Services
 
@@ -37,6 +39,7 @@ def routes(services: Services) -> list[Route]:
         Route("/readyz", edge.readyz),
         Route("/enter", edge.enter),
         Route("/flywheel/command", edge.command, methods=["POST"]),
+        *rest_routes(services, Room()),
     ]
 
 

@@ -20,6 +20,7 @@ from flywheel.identity import Identity
 from flywheel.imports import Importer
 from flywheel.keys import Keys
 from flywheel.merging import Merging
+from flywheel.remarks import Remarks
 from flywheel.roles import Principal, Role, require
 from flywheel.scoring import Scoring
 from flywheel.serving.engine import Engine
@@ -60,6 +61,7 @@ class Services:
     engine: Engine
     task: Task
     chat: Chat
+    remarks: Remarks
     curation: Curation
     datasets: Datasets
     importer: Importer
@@ -133,6 +135,7 @@ def _compose(
     training = Training(database, runs, version_store, datasets, home, base, scoring)
     curation = Curation(examples, conversations, task, rules, _bundled(settings))
     frozen = Datasets(datasets, examples, task, home, rules)
+    chat = Chat(database, conversations, feedback, examples, engine, task, versions.served, settings)
     return Services(
         settings=settings,
         home=home,
@@ -142,7 +145,8 @@ def _compose(
         database=database,
         engine=engine,
         task=task,
-        chat=Chat(database, conversations, feedback, examples, engine, task, versions.served, settings),
+        chat=chat,
+        remarks=Remarks(chat, feedback, task),
         curation=curation,
         datasets=frozen,
         importer=Importer(examples, task, rules),

@@ -8,6 +8,7 @@ gate has not passed, but for an owner's written reason; nothing damaged is ever 
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import datetime
 
 from flywheel import answers
 from flywheel.answers import AnswerPage
@@ -44,6 +45,15 @@ class Versions:
         if self._standing.base.is_remote:
             return BASE_VERSION
         return self._versions.served()
+
+    def known(self, name: str) -> bool:
+        """Whether there is a version of exactly this name."""
+        found = self._versions.get(name)
+        return found is not None and found.id == name
+
+    def names(self) -> list[tuple[str, datetime | None]]:
+        """Every version that can be asked, newest first, with when it was made; the base, last, came with no date."""
+        return [*((version.id, version.created) for version in self._versions.list()), (BASE_VERSION, None)]
 
     def adapter(self, name: str) -> AdapterSpec | None:
         """Where a version's adapter lies, for an engine; None for the base and for an unknown version.

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flywheel import census
+from flywheel.problem import PREFIX, Problem
 from flywheel.roles import Principal
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -56,6 +57,13 @@ def outside(
     request may come under; None: any.
     """
     return SecurityHeaders(HostGuard(OriginGuard(BodyLimit(FirstVisit(app, visitor)), hosts), accepted))
+
+
+def _refusal(scope: Scope, status: int, words: str) -> Response:
+    """In plain text for people, in OpenAI's error shape for programs."""
+    if scope["path"] != PREFIX and not scope["path"].startswith(f"{PREFIX}/"):
+        return PlainTextResponse(words, status)
+    return Response(Problem(status, words).body(), status, media_type="application/json")
 
 
 class SecurityHeaders:
@@ -112,7 +120,7 @@ class OriginGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._is_foreign(scope["method"], Headers(scope=scope)):
             words = "This request comes from another site. Open Flywheel's own address and do it there."
-            await PlainTextResponse(words, 403)(scope, receive, send)
+            await _refusal(scope, 403, words)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -143,7 +151,8 @@ class BodyLimit:
             return
         limit = UPLOAD_LIMIT if scope["path"].startswith(UPLOAD) else BODY_LIMIT
         words = f"The request is larger than {limit // 1_000_000} MB. Send less at once."
-        refusal = PlainTextResponse(words, 413, {"Connection": "close"})
+        refusal = _refusal(scope, 413, words)
+        refusal.headers["Connection"] = "close"
         declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isdecimal() or int(declared[:20]) > limit:
             await refusal(scope, receive, send)
@@ -220,12 +229,12 @@ class RoleGate:
         else:
             await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope) -> Response | None:
         role = census.least_role(scope["path"])
         if role is census.CLOSED:
-            return PlainTextResponse("There is nothing at this address. The chat is at /.", 404)
+            return _refusal(scope, 404, "There is nothing at this address. The chat is at /.")
         who = self._who(HTTPConnection(scope))
         scope.setdefault("state", {})["who"] = who
         if who.role >= role:
             return None
-        return PlainTextResponse(f"This needs the role `{role.name.lower()}`. Sign in, then try again.", 403)
+        return _refusal(scope, 403, f"This needs the role `{role.name.lower()}`. Sign in, then try again.")

@@ -43,7 +43,7 @@ LAYERS = {
     "flywheel.identity": 5,
     "flywheel.eventgate": 6,
     "flywheel.routes": 6,
-    "flywheel.api": 6,
+    "flywheel.rest": 6,
     "flywheel.ui": 7,
     "flywheel.operations": 6,
     "flywheel.client": 7,

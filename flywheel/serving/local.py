@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
 
-from flywheel.errors import PUBLIC, Damaged, InvalidInput, NotFound, Unavailable
+from flywheel.errors import PUBLIC, Damaged, InvalidInput, NotFound, TooMany, Unavailable
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec, Generation, Message, Sampling, Stream
 from flywheel.serving.local_decode import Limits, Row
 from flywheel.serving.local_loop import STOPPED, Item, Loop, Warm
@@ -110,7 +110,7 @@ class LocalEngine:
             if self._closed:
                 raise Unavailable(STOPPED)
             if sum(not other.cancelled for other in self._open) >= MOST_WAITING:
-                raise Unavailable(f"{MOST_WAITING} questions wait for the model already. Try again in a minute.")
+                raise TooMany(f"{MOST_WAITING} questions wait for the model already. Try again in a minute.")
             self._open.add(stream)
             self._queue.put(row)
         return stream

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import openai
 
-from flywheel.errors import InvalidInput, NotFound, Unavailable
+from flywheel.errors import InvalidInput, NotFound, TooMany, Unavailable
 from flywheel.serving.engine import BASE_VERSION, FinishReason, Generation, Message, Sampling, Stream
 from flywheel.serving.remote_answer import Dialect, Failed, Request, Timing
 from flywheel.serving.remote_watch import Lookout
@@ -129,7 +129,7 @@ class RemoteEngine:
             if self._closed:
                 raise Unavailable("The app is closing. Ask again when it has started anew.")
             if len(self._open) >= MOST_AT_ONCE:
-                raise Unavailable(f"{MOST_AT_ONCE} answers are being written already. Try again in a minute.")
+                raise TooMany(f"{MOST_AT_ONCE} answers are being written already. Try again in a minute.")
             self._open.add(call)
             self._loop.call_soon_threadsafe(self._begin, call, list(messages), sampling)
         return call
