@@ -8,6 +8,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
+from getpass import getpass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from flywheel.errors import PUBLIC, ConfigurationError, InvalidInput
 from flywheel.operations import care
 from flywheel.operations.event import Event
 from flywheel.parser import build_parser
-from flywheel.settings import Settings, prepare_environment, read
+from flywheel.settings import Settings, prepare_environment, read, values_of
 
 CANCELLED = 130
 
@@ -62,6 +63,8 @@ def _dispatch(settings: Settings, args: Namespace) -> int:
         return _demo(settings, args)
     if args.command == "sql":
         return _sql(settings, args)
+    if args.command == "deploy":
+        return _deploy(settings, args)
     if args.command == "spacefile":
         return _spacefile(args)
     if args.command == "restore":
@@ -97,6 +100,17 @@ def _sql(settings: Settings, args: Namespace) -> int:
     for verdict in judge(lines, database, tables):
         print(json.dumps(verdict), flush=True)
     return 0
+
+
+def _deploy(settings: Settings, args: Namespace) -> int:
+    from flywheel.deploying import Deployment, Options
+    from storage.hub import Hub
+
+    source = Path(args.spacefile) if args.spacefile else None
+    options = Options(args.repo or "", source, args.dry_run, args.force, args.update_secrets)
+    ask = (lambda name: getpass(f"{name}: ")) if sys.stdin.isatty() else None
+    deployment = Deployment(Hub(settings.hub_endpoint, settings.hub_token), options, values_of, ask)
+    return _show(deployment.run(), args)
 
 
 def _spacefile(args: Namespace) -> int:

@@ -153,3 +153,9 @@ def _care(commands: Commands) -> None:
 def _space(commands: Commands) -> None:
     spacefile = _command(commands, "spacefile", "check the Spacefile and write README's front matter from it")
     spacefile.add_argument("--spacefile", metavar="FILE", help="default: the one of this tree")
+    deploy = _command(commands, "deploy", "put this tree on a Hugging Face Space, as the Spacefile says")
+    deploy.add_argument("--dry-run", action="store_true", help="print the plan, change nothing")
+    deploy.add_argument("--repo", metavar="USER/SPACE", help="default: flywheel, of the account of HF_TOKEN")
+    deploy.add_argument("--spacefile", metavar="FILE", help="default: the one of this tree")
+    deploy.add_argument("--update-secrets", action="store_true", help="send also the secrets that are there already")
+    deploy.add_argument("--force", action="store_true", help="take over a Space that is not Flywheel's")

@@ -134,8 +134,33 @@ def _login_link(record: Record) -> str:
     return "\n".join(record["links"])
 
 
+def _deploy(record: Record) -> str:
+    verb = {"create": "is to be created", "update": "is to be updated", "nothing": "is as this tree says"}
+    did = {"create": "was created", "update": "was updated", "nothing": "is as this tree says: nothing was changed"}
+    lines = [f"{record['repo']} {(verb if record['dry_run'] else did)[record['action']]} ({record['visibility']})"]
+    lines.append(record["url"])
+    for mark, kind in (("+", "added"), ("~", "changed"), ("-", "deleted")):
+        files = record[kind]
+        if files:
+            lines.append(f"files {kind}: {len(files)}, {sum(files.values()):,} bytes")
+        shown = files.items() if record["dry_run"] or len(files) <= 10 else ()
+        lines += [f"  {mark} {name}  {size:,}" for name, size in shown]
+    lines.append(f"files unchanged: {record['unchanged']}")
+    lines += [f"left alone: {name}" for name in record["left_alone"]]
+    lines += [f"variable {name} = {value}" for name, value in record["variables"].items()]
+    lines += [f"variable {name} removed" for name in record["variables_removed"]]
+    lines += [f"secret {secret['name']}: {secret['source']}" for secret in record["secrets"]]
+    if record["hardware"]:
+        lines.append(f"hardware {record['hardware']} (now {record['hardware_now'] or 'none'})")
+    for volume in record["volumes"] or ():
+        lines.append(f"volume {volume['mount_path']}: {volume['kind']} {volume['source']}")
+    lines += [f"note: {warning}" for warning in record["warnings"]]
+    return "\n".join(lines)
+
+
 FORMATTERS = {
     "login-link": _login_link,
+    "deploy": _deploy,
     "backup": _backup,
     "restore": _restore,
     "ask": _ask,

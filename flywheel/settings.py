@@ -6,7 +6,7 @@ one place; `docs/settings.md` is compared with this list by a test. Knows nothin
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,11 @@ def prepare_environment() -> None:
         "TOKENIZERS_PARALLELISM": "false",
     }.items():
         os.environ.setdefault(name, value)
+
+
+def values_of(names: Iterable[str]) -> dict[str, str]:
+    """Variables that are set and not empty, by name: where a deployment takes the values of secrets from."""
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
 def child_environment() -> dict[str, str]:

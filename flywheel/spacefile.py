@@ -208,6 +208,12 @@ def _problems_of_environment(space: Spacefile) -> list[tuple[str, str]]:
             problems.append((f"variables.{name}", words))
         if name in space.secrets:
             problems.append(("secrets", f"`{name}` is a variable too. Keep one of the two."))
+    home = Path(space.variables.get("FLYWHEEL_HOME", ""))
+    if any(home.is_relative_to(volume.mount_path) for volume in space.volumes):
+        words = (
+            f"FLYWHEEL_HOME is `{home}`, a mounted volume: a database that is open there gets damaged. Choose another."
+        )
+        problems.append(("variables.FLYWHEEL_HOME", words))
     if len(set(space.secrets)) < len(space.secrets):
         problems.append(("secrets", "a name stands there twice. Keep one."))
     return problems

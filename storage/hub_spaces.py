@@ -3,11 +3,22 @@
 A secret's value goes out and never comes back: the Hub names secrets and no more.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from storage.errors import HubMissing
+from storage.errors import HubConflict, HubMissing
 from storage.hub_calls import Calls
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A bucket (`bucket`) or repository (`model`, `dataset`) that a Space finds in a folder of its own."""
+
+    kind: str
+    source: str
+    mount_path: str
+    read_only: bool
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,7 @@ class SpaceState:
     secrets: tuple[str, ...]
     """Names alone."""
     author: str
+    volumes: tuple[Mount, ...] = ()
 
 
 class Spaces(Calls):
@@ -51,7 +63,50 @@ class Spaces(Calls):
             variables={name: variable.value for name, variable in variables.items()},
             secrets=tuple(sorted(secrets)),
             author=info.author or repo.split("/")[0],
+            volumes=tuple(Mount(v.type, v.source, v.mount_path, bool(v.read_only)) for v in runtime.volumes or ()),
         )
+
+    def create_space(
+        self,
+        repo: str,
+        sdk: str,
+        *,
+        visibility: str = "private",
+        variables: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        hardware: str | None = None,
+        volumes: Sequence[Mount] = (),
+    ) -> bool:
+        """Make a Space that has all of this from its first start; False, and nothing is set, when it was there."""
+        # The client's lists lag behind the Hub's; the Hub itself says what there is.
+        flavour: Any = hardware
+        seen: Any = visibility
+
+        def make() -> None:
+            self._api.create_repo(
+                repo,
+                repo_type="space",
+                space_sdk=sdk,
+                visibility=seen,
+                space_hardware=flavour,
+                space_variables=[{"key": name, "value": value} for name, value in (variables or {}).items()] or None,
+                space_secrets=[{"key": name, "value": value} for name, value in (secrets or {}).items()] or None,
+                space_volumes=_client_volumes(volumes) or None,
+            )
+
+        try:
+            self._write("create the Space", repo, make)
+        except HubConflict:
+            return False
+        return True
+
+    def set_volumes(self, repo: str, volumes: Sequence[Mount]) -> None:
+        """Mount exactly these; what was mounted before is not any more."""
+        if volumes:
+            mounts = _client_volumes(volumes)
+            self._write("set the volumes of", repo, lambda: self._api.set_space_volumes(repo, mounts))
+        else:
+            self._write("delete the volumes of", repo, lambda: self._api.delete_space_volumes(repo))
 
     def set_variable(self, repo: str, name: str, value: str) -> None:
         """Set a variable; everyone who sees the Space may read it."""
@@ -86,3 +141,12 @@ class Spaces(Calls):
     def author(self, repo: str) -> str:
         """Whose Space it is: a person's or an organisation's name."""
         return str(self._read("read", repo, lambda: self._api.space_info(repo)).author or repo.split("/")[0])
+
+
+def _client_volumes(volumes: Sequence[Mount]) -> list[Any]:
+    from huggingface_hub import Volume
+
+    return [
+        Volume(type=mount.kind, source=mount.source, mount_path=mount.mount_path, read_only=mount.read_only)
+        for mount in volumes
+    ]

@@ -70,6 +70,7 @@ class Access:
             fields["requested_hardware"] = given.get("hardware")
             fields["secrets"] = {item["key"]: item["value"] for item in given.get("secrets", ())}
             fields["variables"] = {item["key"]: item["value"] for item in given.get("variables", ())}
+            fields["volumes"] = given.get("volumes", [])
         self.store.create(kind, name, private=private, who=self.who(request), **fields)
         return Answer.json({"url": url, "name": name, "id": name})
 

@@ -26,6 +26,8 @@ class Spaces(Access):
             ("GET", rf"{api}/runtime", self.runtime),
             ("POST", rf"{api}/hardware", self.set_hardware),
             ("POST", rf"{api}/sleeptime", self.set_sleep_time),
+            ("PUT", rf"{api}/volumes", self.set_volumes),
+            ("DELETE", rf"{api}/volumes", self.delete_volumes),
             ("POST", rf"{api}/restart", self.restart),
             ("POST", rf"{api}/pause", self.pause),
         ]
@@ -76,6 +78,14 @@ class Spaces(Access):
         repo.sleep_time = request.json()["seconds"]
         return Answer.json(self.runtime_of(repo))
 
+    def set_volumes(self, request: Request, name: str) -> Answer:
+        self.writable(request, "space", name).volumes = request.json()["volumes"]
+        return Answer.json({})
+
+    def delete_volumes(self, request: Request, name: str) -> Answer:
+        self.writable(request, "space", name).volumes = []
+        return Answer.json({})
+
     def restart(self, request: Request, name: str) -> Answer:
         repo = self.writable(request, "space", name)
         repo.restarts += 1
@@ -88,4 +98,10 @@ class Spaces(Access):
 
     def runtime_of(self, repo: Repo) -> dict[str, Any]:
         hardware = {"current": repo.hardware, "requested": repo.requested_hardware or repo.hardware}
-        return {"stage": repo.stage, "hardware": hardware, "gcTimeout": repo.sleep_time, "replicas": {"current": 1}}
+        return {
+            "stage": repo.stage,
+            "hardware": hardware,
+            "gcTimeout": repo.sleep_time,
+            "replicas": {"current": 1},
+            "volumes": repo.volumes,
+        }

@@ -62,6 +62,7 @@ class Repo:
     hardware: str | None = None
     requested_hardware: str | None = None
     sleep_time: int | None = None
+    volumes: list[dict[str, Any]] = field(default_factory=list)
     stage: str = "NO_APP_FILE"
     restarts: int = 0
 
