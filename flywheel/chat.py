@@ -111,8 +111,9 @@ class Chat:
         check_text(text, "message", MOST_MESSAGE)
         if conversation_id is not None:
             self._own(who, conversation_id)
+        sampling = sampling or Sampling(max_new_tokens=self._task.answer_tokens, deadline_s=self._task.answer_seconds)
         yield from self._questions.ask(
-            Question(who, conversation_id, text, version or self._served(), sampling or Sampling(), source)
+            Question(who, conversation_id, text, version or self._served(), sampling, source)
         )
 
     def complete(

@@ -154,7 +154,7 @@ def _compose(
         training=training,
         versions=versions,
         merging=Merging(home, base, versions),
-        wheel=Wheel(examples, datasets, runs, training, versions),
+        wheel=Wheel(examples, datasets, runs, training, versions, learns_here=not base.is_remote),
         worker=Worker(training),
         backups=Backups(database, home, base, settings),
     )

@@ -174,9 +174,10 @@ class Training:
     def poll(self) -> None:
         """Bring the store up to what the running program left in its files; judge its answers when they are there.
 
-        Returns at once when another thread is at it.
+        Returns at once when another thread is at it. While the base is at another server a run of before is left as it
+        is: it belongs to the base it was started on, and is taken up when that is configured again.
         """
-        if not self._polling.acquire(blocking=False):
+        if self._base.is_remote or not self._polling.acquire(blocking=False):
             return
         try:
             programs.collect()

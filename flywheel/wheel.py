@@ -21,7 +21,7 @@ class Step:
     """What to do next: a key for a page, words for a person, and where it is done."""
 
     key: str
-    """review, freeze, train, wait, promote or chat"""
+    """review, freeze, train, wait, promote or chat; export in place of train where the model runs elsewhere"""
     words: str
     link: str
 
@@ -48,6 +48,8 @@ class WheelStatus:
     next_step: Step
     more: str
     """The missing corrections in words; empty when none is missing."""
+    learns_here: bool = True
+    """Runs and versions are made here; of a model at another server they are not."""
 
 
 class Wheel:
@@ -58,7 +60,10 @@ class Wheel:
         runs: RunStore,
         training: Training,
         versions: Versions,
+        learns_here: bool = True,
     ) -> None:
+        """`learns_here`: whether the base is one that can be trained and that versions of can serve."""
+        self._learns_here = learns_here
         self._examples, self._datasets, self._runs = examples, datasets, runs
         self._training, self._versions = training, versions
 
@@ -69,12 +74,13 @@ class Wheel:
         latest = self._datasets.latest()
         fresh = self._fresh(latest)
         run = next(iter(self._runs.list(limit=1)), None)
-        active = run if run is not None and run.state in ACTIVE else None
+        active = run if self._learns_here and run is not None and run.state in ACTIVE else None
         progress = self._training.view(SYSTEM, active.number).progress if active else None
         candidate, candidate_state = self._candidate()
-        waiting, trained = counts.get("pending", 0), _was_trained(latest, self._runs.list())
+        waiting = counts.get("pending", 0)
+        trained = not self._learns_here or _was_trained(latest, self._runs.list())
         missing = 0 if latest and not trained else max(0, WORTH_WHILE - fresh)
-        facts = _Facts(waiting, fresh, latest, trained, active, progress, candidate, candidate_state)
+        facts = _Facts(waiting, fresh, latest, trained, active, progress, candidate, candidate_state, self._learns_here)
         return WheelStatus(
             waiting=waiting,
             approved=counts.get("approved", 0),
@@ -89,6 +95,7 @@ class Wheel:
             served=self._versions.served(),
             next_step=_next_step(facts),
             more=_more(missing),
+            learns_here=self._learns_here,
         )
 
     def _fresh(self, latest: DatasetVersion | None) -> int:
@@ -98,7 +105,7 @@ class Wheel:
         return sum(_is_lesson(example) and example.id not in known | refused for example in self._examples.approved())
 
     def _candidate(self) -> tuple[str | None, str | None]:
-        newest = self._versions.newest(SYSTEM)
+        newest = self._versions.newest(SYSTEM) if self._learns_here else None
         if newest is None or newest.version.state != "candidate":
             return None, None
         return newest.version.id, newest.verdict.state
@@ -114,6 +121,7 @@ class _Facts:
     progress: float | None
     candidate: str | None
     candidate_state: str | None
+    learns_here: bool
 
 
 def _next_step(facts: _Facts) -> Step:
@@ -128,6 +136,8 @@ def _next_step(facts: _Facts) -> Step:
         return Step("freeze", f"Freeze {facts.fresh} approved {_examples(facts.fresh)}", "/data")
     if facts.waiting:
         return Step("review", f"Review {facts.waiting} waiting {_examples(facts.waiting)}", "/review")
+    if not facts.learns_here and facts.latest is not None:
+        return Step("export", f"Export {facts.latest.id} to train on it elsewhere, or correct more answers", "/data")
     return Step("chat", "Ask questions, and correct the answers that are wrong", "/")
 
 

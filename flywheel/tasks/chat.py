@@ -10,6 +10,8 @@ class ChatTask:
 
     name = "chat"
     single_turn = False
+    answer_tokens, answer_seconds = 1024, 120.0
+    """How long an answer may be where nobody says otherwise."""
     reasons: tuple[tuple[str, str], ...] = (
         ("wrong_fact", "Wrong fact"),
         ("not_helpful", "Did not help"),

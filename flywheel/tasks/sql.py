@@ -44,6 +44,8 @@ class SqlTask:
     """Questions to one database, answered by SQL that is executed."""
 
     name = "sql"
+    answer_tokens, answer_seconds = 256, 60.0
+    """How long an answer may be where nobody says otherwise."""
     reasons: tuple[tuple[str, str], ...] = (
         ("misunderstood", "Misunderstood the question"),
         ("wrong_data", "Wrong table or column"),

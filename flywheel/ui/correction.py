@@ -22,6 +22,8 @@ class CorrectionPanel:
         self._chat, self._task = services.chat, services.task
         self._conversation, self._history = conversation, history
         is_sql = services.task.name == "sql"
+        is_remote = services.settings.is_remote
+        self._thanked = text.THANKS_CORRECTION_ELSEWHERE if is_remote else text.THANKS_CORRECTION
         self.turn = gr.State(None)
         with gr.Column(visible=False, elem_id="correction") as self.body:
             gr.Markdown(text.CORRECTION_TITLE)
@@ -99,7 +101,7 @@ class CorrectionPanel:
         who, about = caller(request), _chosen(turn)
         if answer.strip() != self._answer_of(about, conversation, request).strip():
             self._chat.correct(who, about, answer, reasons, comment)
-            thanks = text.THANKS_CORRECTION
+            thanks = self._thanked
         elif reasons or comment.strip():
             self._chat.rate(who, about, "down", reasons, comment)
             thanks = text.THANKS_RATING

@@ -122,7 +122,7 @@ class DataPage:
     def freeze(self, name: str, note: str, request: gr.Request) -> tuple[str, str, Any, Any, str]:
         """Make a dataset version from what is approved now."""
         frozen = self._services.datasets.freeze(caller(request), name=name, note=note)
-        return *self.refresh(request), frozen_view(frozen)
+        return *self.refresh(request), frozen_view(frozen, learns_here=not self._services.settings.is_remote)
 
     def bring(
         self, upload: str | None, split: str, approved: bool, request: gr.Request
@@ -187,12 +187,13 @@ def versions_view(listing: list[DatasetVersion]) -> str:
     return markup.table(columns, rows)
 
 
-def frozen_view(frozen: Frozen) -> str:
+def frozen_view(frozen: Frozen, *, learns_here: bool) -> str:
     """What freezing did, and each row that was left out with its reason."""
     version = frozen.version
     counts = ", ".join(f"{version.counts.get(side, 0)} {side}" for side in SIDES)
     if frozen.created:
-        head = markup.note(f"{version.id} is frozen: {counts}. Go on to Train.", "good")
+        step = "Go on to Train." if learns_here else "Export it below to train on it elsewhere."
+        head = markup.note(f"{version.id} is frozen: {counts}. {step}", "good")
     else:
         head = markup.note(f"Nothing has changed since {version.id} ({counts}), so there is no new version.")
     if not frozen.refused:

@@ -199,11 +199,11 @@ def _stations(status: WheelStatus) -> list[tuple[str, str, str]]:
     verdicts = {"passed": "passes", "refused": "refused", "undecided": "undecided"}
     standing = verdicts.get(status.candidate_state or "", "")
     candidate = f"{status.candidate} {standing}".strip() if status.candidate else "no candidate"
+    frozen = status.dataset or "nothing frozen"
+    learning = [("train", frozen, "/data"), ("wait", run, "/train"), ("promote", candidate, "/versions")]
     return [
         ("review", f"{status.waiting} waiting", "/review"),
         ("freeze", f"{status.approved} approved", "/data"),
-        ("train", status.dataset or "nothing frozen", "/data"),
-        ("wait", run, "/train"),
-        ("promote", candidate, "/versions"),
+        *(learning if status.learns_here else [("export", frozen, "/data")]),
         ("chat", f"serving {status.served}", "/"),
     ]

@@ -13,10 +13,11 @@ from typing import Any, TypeVar, cast
 import gradio as gr
 from gradio.context import Context
 
+from flywheel.base_model import base_model
 from flywheel.errors import PUBLIC, Forbidden
 from flywheel.roles import ANONYMOUS, Principal, Role, require
 from flywheel.services import Services
-from flywheel.ui import present
+from flywheel.ui import markup, present
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 log = logging.getLogger(__name__)
@@ -73,6 +74,13 @@ def on_open(handler: Callable[..., Any], **wiring: Any) -> Any:
     blocks = Context.root_block
     assert blocks is not None, "on_open belongs inside build()"
     return blocks.load(handler, **PRIVATE | wiring)
+
+
+def elsewhere(services: Services, consequence: str) -> str:
+    """A note on what cannot be done with a model at another server; empty where the model is here."""
+    base = base_model(services.settings)
+    words = f"{base.elsewhere(consequence)} Corrections, review, freezing and export work as ever."
+    return markup.note(words) if base.is_remote else ""
 
 
 def strip(services: Services) -> None:

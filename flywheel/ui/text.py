@@ -24,6 +24,7 @@ THANKS_CORRECTION = (
     "Thank you. A reviewer looks at your correction; when enough are approved, a new version learns from them "
     "and answers here."
 )
+THANKS_CORRECTION_ELSEWHERE = "Thank you. A reviewer looks at your correction."
 THANKS_RATING = "Thank you, noted. A reviewer sees it."
 NOTHING_TO_SEND = "Nothing is changed yet. Change the answer, pick a reason or write a comment, then send."
 STANDING = {

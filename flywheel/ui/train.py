@@ -12,7 +12,7 @@ from flywheel.runview import RunView
 from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.charts import Line, loss_chart
-from flywheel.ui.shell import caller, strip
+from flywheel.ui.shell import caller, elsewhere, strip
 from flywheel.ui.wiring import on_load, tick, wire
 from storage.runs import Run
 
@@ -33,6 +33,9 @@ class TrainPage:
     def build(self) -> None:
         """Lay out the page and wire it."""
         strip(self._services)
+        if self._services.settings.is_remote:
+            on_load(self.record, {}, [gr.HTML(elem_id="elsewhere"), gr.HTML(elem_id="runs")], "train_open")
+            return
         with gr.Row():
             dataset = gr.Dropdown(label="Dataset", choices=[], elem_id="train-dataset")
             preset = gr.Radio(label="Preset", choices=list(PRESETS), value="standard", elem_id="preset")
@@ -65,6 +68,10 @@ class TrainPage:
         tick(run.change, self.watch, which, view, "train_watch")
         tick(timer.tick, self.watch, which, view, "train_tick")
         tick(slow_timer.tick, self.table, {}, [runs], "train_table")
+
+    def record(self, request: gr.Request) -> tuple[str, str]:
+        """Why nothing can be started, and the runs of before."""
+        return elsewhere(self._services, "nothing can be trained on it here"), self.table(request)
 
     def refresh(self, request: gr.Request) -> tuple[Any, Any, str]:
         """Datasets and runs to choose from; the newest of each is chosen."""

@@ -12,7 +12,7 @@ from flywheel.services import Services
 from flywheel.standing import Measure, SuiteView, VersionView
 from flywheel.ui import markup
 from flywheel.ui.charts import Interval, score_chart
-from flywheel.ui.shell import caller, strip
+from flywheel.ui.shell import caller, elsewhere, strip
 from flywheel.ui.wiring import on_load, tick, wire
 
 SUITES = ("corrected", "general")
@@ -32,6 +32,9 @@ class VersionsPage:
     def build(self) -> None:
         """Lay out the page and wire it."""
         strip(self._services)
+        if self._services.settings.is_remote:
+            on_load(self.record, {}, [gr.HTML(elem_id="elsewhere"), gr.HTML(elem_id="versions")], "versions_open")
+            return
         serving = gr.HTML(elem_id="serving")
         table = gr.HTML(elem_id="versions")
         with gr.Column(visible="hidden") as body:
@@ -68,6 +71,12 @@ class VersionsPage:
     def refresh(self, request: gr.Request) -> tuple[str, str, Any, Any]:
         """What serves, all versions, and the choice of one."""
         return self._listing(request, None)
+
+    def record(self, request: gr.Request) -> tuple[str, str]:
+        """What serves and why nothing else can, and the versions of other bases."""
+        views = self._services.versions.listing(caller(request))
+        why = elsewhere(self._services, "no version but `v0` can serve")
+        return serving_view(self._services.versions.served()) + why, versions_view(views) if views else ""
 
     def show(self, version: str | None, request: gr.Request) -> tuple[str, str, Any]:
         """Scores and verdict of one version; Promote is alive only when the gate passed it."""
