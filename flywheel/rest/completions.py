@@ -130,7 +130,7 @@ class Completions:
             told.text,
             after=after,
             version=asked.version,
-            sampling=sampling_of(body),
+            sampling=sampling_of(body, services.task.answer_tokens),
             system=told.system,
             user=body.user or "",
         )
@@ -203,10 +203,10 @@ def told_by(body: CompletionBody) -> Told:
     return Told(system, tuple(said[:-1]), said[-1]["content"])
 
 
-def sampling_of(body: CompletionBody) -> Sampling:
+def sampling_of(body: CompletionBody, answer_tokens: int) -> Sampling:
     """How the answer is drawn; what is not given is as on the page, but for the deadline. Raises InvalidInput."""
     given: dict[str, Any] = {
-        "max_new_tokens": body.max_completion_tokens or body.max_tokens,
+        "max_new_tokens": body.max_completion_tokens or body.max_tokens or answer_tokens,
         "temperature": body.temperature,
         "top_p": body.top_p,
         "seed": body.seed,

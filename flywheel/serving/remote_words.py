@@ -124,10 +124,12 @@ def unknown_model(server: Server, known: tuple[str, ...]) -> str:
 
 
 def _of_key(error: Exception, server: Server) -> str:
-    status = getattr(error, "status_code", 401)
     if not server.key:
-        return f"`{server.url}` wants a key ({status}) and OPENAI_API_KEY is empty; set it to a key of that server"
-    return f"`{server.url}` refuses the key in OPENAI_API_KEY ({status}); set it to a key of that server"
+        return f"`{server.url}` wants a key, and OPENAI_API_KEY is empty; set it to a key of that server"
+    if isinstance(error, openai.PermissionDeniedError):
+        told = _shown(error, server)
+        return f"`{server.url}` does not allow this with the key in OPENAI_API_KEY (403: {told}); use another key"
+    return f"`{server.url}` refuses the key in OPENAI_API_KEY (401); set it to a key of that server"
 
 
 def _of_status(error: openai.APIStatusError, server: Server) -> str:

@@ -313,7 +313,7 @@ def test_wrong_key_is_told_and_never_shown(
 
 def test_missing_key_is_told(server: OpenAIServer, connect: Callable[..., RemoteEngine]) -> None:
     server.key = KEY
-    assert "wants a key (401) and OPENAI_API_KEY is empty" in connect(server).ready()[1]
+    assert "wants a key, and OPENAI_API_KEY is empty" in connect(server).ready()[1]
     assert connect(server, key=KEY).ready()[0]
 
 
