@@ -83,7 +83,9 @@ def _differences(settings: Settings, restored: Restored) -> Generator[str, None,
     facts, here = restored.facts, base_model(settings)
     name, fingerprint = facts.get("base"), facts.get("base_fingerprint")
     with contextlib.suppress(OSError):
-        if fingerprint is not None and fingerprint != here.fingerprint:
+        # A base on the Hub that is not here yet has no fingerprint, and its name says enough.
+        other = here.fingerprint not in (fingerprint, None) or name != here.name
+        if fingerprint is not None and other:
             yield (
                 f"The backup was made with the base model `{name}`, and FLYWHEEL_BASE_MODEL is `{here.name}` here, "
                 "with other weights. Versions trained on the former are not served until it is set again."

@@ -11,6 +11,7 @@ from typing import Any
 from flywheel.base_model import BaseModel
 from flywheel.errors import InvalidInput
 from trainers.job import Job, JobError, Replay, preset
+from trainers.weights import no_four_bit
 
 REPLAY_FILE = "replay.jsonl"
 REPLAY_SHARE = 0.92
@@ -41,8 +42,13 @@ def plan(
     method: str,
     name: str,
     overrides: Mapping[str, object],
+    four_bit_problem: str | None = None,
 ) -> Job:
-    """The job of a preset with overrides. Raises InvalidInput that names the key and its value."""
+    """The job of a preset with overrides. Raises InvalidInput that names the key and its value.
+
+    `four_bit_problem` is why 4-bit weights cannot be had (empty: they can; None: find out). A plain LoRA is planned
+    then, unless 4 bits were asked for by name.
+    """
     if method != "sft":
         raise InvalidInput(f"There is no method `{method}` here. Use `sft`.")
     values = _checked(overrides)
@@ -51,7 +57,10 @@ def plan(
         for key in values:
             fields.pop(INSTEAD_OF.get(key, ""), None)
         share = values.pop("replay_share", REPLAY_SHARE if base.is_starter else 0.0)
-        fields |= values
+        problem = no_four_bit() if four_bit_problem is None else four_bit_problem
+        if problem and values.get("quantization") == "nf4":
+            raise InvalidInput(f"`quantization` is `nf4`. {problem} Set it to `none` for a plain LoRA.")
+        fields |= {"quantization": "none", **values} if problem else values
         quantised = fields.setdefault("quantization", "nf4") != "none"
         return Job(
             base=base.location,

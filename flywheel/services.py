@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flywheel import addresses
 from flywheel.backups import Backups
+from flywheel.base_fetch import BaseFetch
 from flywheel.base_model import BaseModel, base_model
 from flywheel.chat import Chat
 from flywheel.curation import Curation
@@ -39,6 +40,7 @@ from storage.datasets import DatasetStore
 from storage.examples import ExampleStore
 from storage.feedback import FeedbackStore
 from storage.home import Home
+from storage.hub import Hub
 from storage.keys import KeyStore
 from storage.ledger import LedgerReport, verify
 from storage.lock import HomeLock
@@ -125,7 +127,7 @@ def _compose(
 ) -> Services:
     conversations, examples, datasets = ConversationStore(database), ExampleStore(database), DatasetStore(database)
     feedback, runs, version_store = FeedbackStore(database), RunStore(database), VersionStore(database)
-    base = base_model(settings)
+    base = base_model(settings, home)
     scoring = Scoring(version_store, home, base, task, settings)
     versions = Versions(version_store, home, Standing(version_store, runs, home, base))
     engine = _engine(settings, base, versions)
@@ -162,7 +164,9 @@ def _compose(
 
 def _engine(settings: Settings, base: BaseModel, versions: Versions) -> Engine:
     if not base.is_remote:
-        return LocalEngine(base.location, base.revision, versions.adapter, name=base.name, first=versions.served())
+        fetch = BaseFetch(base, Hub(settings.hub_endpoint, settings.hub_token))
+        adapters, first = versions.adapter, versions.served()
+        return LocalEngine(base.location, base.revision, adapters, name=base.name, first=first, prepare=fetch.prepare)
     # Not at the top: its client library is of no use to anybody else, and takes its time to load.
     from flywheel.serving.remote import RemoteEngine
 

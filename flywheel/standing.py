@@ -20,7 +20,7 @@ from storage.home import Home
 from storage.runs import RunStore
 from storage.versions import Promotion, Score, Version, VersionStore
 from trainers.files import MANIFEST
-from trainers.job import ADAPTER_FILES, verify_manifest
+from trainers.job import ADAPTER_FILES
 
 Scores = Mapping[str, Sequence[Score]]
 """Newest scores by version."""
@@ -119,18 +119,22 @@ class Standing:
         """Why this version must not be served, in words. Files that look unchanged are read again only when `fresh`."""
         if problem := self.other_base(version):
             return [problem]
+        if self._base.folder is None:
+            return [f"its base `{self._base.name}` is not here yet"]
         folder = self._home.version_dir(version.id)
         files = [folder / name for name in (*ADAPTER_FILES, MANIFEST)]
         if missing := [path.name for path in files if not path.is_file()]:
             return [f"{missing[0]} is missing from {folder}"]
         state = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in files)
         check = _adapter_problems.__wrapped__ if fresh else _adapter_problems
-        return list(check(folder, Path(self._base.location), version.adapter_sha256, state))
+        return list(check(folder, self._base.folder, version.adapter_sha256, state))
 
     def other_base(self, version: Version) -> str | None:
         """Why this version's adapter does not belong on the configured base, or None."""
         if version.base == self._base.name and version.revision == self._base.fingerprint:
             return None
+        if self._base.fingerprint is None:
+            return f"its base `{self._base.name}` is not here yet, so it cannot be compared"
         return (
             f"it was trained on other weights (`{version.base}`, {version.revision}) than those configured now "
             f"(`{self._base.name}`, {self._base.fingerprint})"
@@ -142,13 +146,9 @@ def _adapter_problems(
     folder: Path, base: Path, sha256: str | None, state: tuple[tuple[int, int], ...]
 ) -> tuple[str, ...]:
     """What is wrong with an adapter's files; `state` makes a changed file another question for the cache."""
-    if not base.is_dir():
-        # A base from the Hub: shapes are checked where its files are known, when the adapter answers or is loaded.
-        problems = verify_manifest(folder, ADAPTER_FILES)
-    else:
-        from trainers.adapter import check_adapter
+    from trainers.adapter import check_adapter
 
-        problems = check_adapter(folder, base)
+    problems = check_adapter(folder, base)
     if not problems and sha256 is not None:
         from storage.files import sha256_file
 

@@ -68,6 +68,7 @@ class Training:
         self._base.require_here("nothing can be trained on it here")
         with self._changing:
             self._refuse_second()
+            self._base.present()
             frozen = self._dataset(dataset)
             job = presets.plan(
                 self._base,

@@ -28,7 +28,7 @@ from storage.versions import VersionStore
 
 CHECKPOINTS = "checkpoints"
 STAGING = ".backup-"
-_KEYS = ("secret.key", "owner.key")
+_KEYS = ("secret.key", "owner.key", "bases.json")
 _LEFT_OUT = ("process.json",)
 """Says which process works on a run, here and now: elsewhere it would name a stranger."""
 _GROWING = (".jsonl", ".txt")

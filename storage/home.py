@@ -59,6 +59,11 @@ class Home:
         return self.path / "owner.key"
 
     @property
+    def bases(self) -> Path:
+        """Which commit of a base model on the Hub this home works with, by its name as it was given."""
+        return self.path / "bases.json"
+
+    @property
     def runs(self) -> Path:
         return self.path / "runs"
 

@@ -175,7 +175,7 @@ class Hub(Spaces):
             nonlocal furthest
             furthest = max(furthest, done)
             if progress is not None:
-                progress(done, total)
+                progress(furthest, total)
 
         while True:
             before = furthest

@@ -15,6 +15,7 @@ from huggingface_hub.errors import (
     EntryNotFoundError,
     HfHubHTTPError,
     HFValidationError,
+    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -117,6 +118,8 @@ def explained(error: Exception, what: str, repo: str, endpoint: str, token: str 
             return cause
         if isinstance(cause, Overloaded):
             return _overloaded(cause, endpoint)
+        if isinstance(cause, OfflineModeIsEnabled):
+            return HubBusy("The Hub is switched off here by HF_HUB_OFFLINE. Unset it to reach the Hub.")
         if isinstance(cause, Unanswered | httpx2.TransportError):
             return _unreachable(cause, endpoint)
         if isinstance(cause, HfHubHTTPError):

@@ -6,8 +6,9 @@ the small ones. A folder is given out only when every file of the listing is in 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import httpx2
@@ -43,7 +44,7 @@ def download(
     if not wanted:
         raise HubMissing(f"`{repo}` has none of the files that are needed ({', '.join(patterns)}).", 404)
     meter = _Meter(progress, sum(item.size for item in wanted.values()))
-    store = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model") / "blobs"
+    store = _store(repo) / "blobs"
     for path, item in wanted.items():
         if item.lfs is not None:
             _fetch(api, hf_hub_url(repo, path, revision=sha, endpoint=api.endpoint), store, item.lfs, meter)
@@ -54,8 +55,7 @@ def download(
             endpoint=api.endpoint,
             token=api.token,
             library_name=LIBRARY,
-            allow_patterns=list(patterns),
-            ignore_patterns=list(PICKLES),
+            allow_patterns=_exactly(wanted),
             max_workers=4,
         )
     )
@@ -68,16 +68,30 @@ def cached(api: HfApi, repo: str, revision: str | None, patterns: Sequence[str])
     """The folder of a commit as it is in the cache, or None when it is not all there."""
     try:
         sha = api.resolve_revision(repo, revision=revision, local_files_only=True).resolved
-        folder = Path(snapshot_download(repo, revision=sha, allow_patterns=list(patterns), local_files_only=True))
     except (LocalEntryNotFoundError, RevisionResolutionError):
         return None
-    listing = read_tree_cache(str(folder.parent.parent), sha) or {}
-    whole = all((folder / path).is_file() for path in listing if _matches(path, patterns))
-    return folder if whole else None
+    store = _store(repo)
+    listing, folder = read_tree_cache(str(store), sha), store / "snapshots" / sha
+    if listing is None:
+        return None
+    wanted = {path: entry.size for path, entry in listing.items() if _matches(path, patterns)}
+    whole = all((folder / path).is_file() and (folder / path).stat().st_size == size for path, size in wanted.items())
+    return folder if wanted and whole else None
+
+
+def _store(repo: str) -> Path:
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch(path, p) for p in patterns) and not any(fnmatch(path, p) for p in PICKLES)
+    """A pattern without a slash means the files at the root alone."""
+    fitting = (p for p in patterns if fnmatchcase(path, p) and path.count("/") == p.count("/"))
+    return any(fitting) and not any(fnmatchcase(path, p) for p in PICKLES)
+
+
+def _exactly(paths: Iterable[str]) -> list[str]:
+    """Patterns that match these paths and no other."""
+    return [re.sub(r"([*?[])", r"[\1]", path) for path in paths]
 
 
 def _fetch(api: HfApi, url: str, store: Path, large: BlobLfsInfo, meter: "_Meter") -> None:

@@ -43,9 +43,18 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[App]":
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> "Iterator[HubServer]":
-    """An empty Hub that the real client talks to: `hub.url`, tokens `hub.writer`, `hub.reader`, `hub.stranger`."""
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[HubServer]":
+    """An empty Hub that the real client talks to: `hub.url`, tokens `hub.writer`, `hub.reader`, `hub.stranger`.
+
+    The cache of downloads is the test's own, here and in child processes.
+    """
+    from huggingface_hub import constants
+
     from tests.support.hub.server import HubServer
 
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    # Trainers that ran in this process have switched the network off.
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with HubServer(tmp_path / "hub") as running:
         yield running

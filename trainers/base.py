@@ -4,9 +4,7 @@ Safetensors alone, no code from a model's folder, no network: a Hub id must be i
 through `resolve_base`, so that what was checked is what is loaded.
 """
 
-import math
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,14 @@ from transformers.utils.logging import disable_progress_bar
 
 from trainers.adapter import base_shapes
 from trainers.adapter import check_adapter as check_adapter
-from trainers.files import JobError, read_json
+from trainers.files import JobError
 from trainers.job import BASE_FORMS
+from trainers.weights import BASE_FILES, NOT_BASE_FILES, check_base, no_four_bit
+from trainers.weights import parameters as parameters
 
 SMALL = 60_000_000
 """Parameters up to which a CPU works in 32 bits: there it costs no time, and scores do not hang on rounding."""
+FOUR_BIT_DEVICES = ("cuda", "cpu")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -33,13 +34,21 @@ def resolve_base(base: str, revision: str | None = None) -> Path:
         if not HUB_ID.fullmatch(base):
             raise JobError(f"The base `{base}` does not exist. Give the folder of a model, or a Hub id.")
         try:
-            folder = Path(snapshot_download(base, revision=revision, local_files_only=True))
+            folder = Path(
+                snapshot_download(
+                    base,
+                    revision=revision,
+                    local_files_only=True,
+                    allow_patterns=list(BASE_FILES),
+                    ignore_patterns=list(NOT_BASE_FILES),
+                )
+            )
         except LocalEntryNotFoundError as error:
             fetch = f"hf download {base}" + (f" --revision {revision}" if revision else "")
             raise JobError(
                 f"The base `{base}` is neither a folder nor in the local cache. Fetch it first: `{fetch}`."
             ) from error
-    _check_base(base, folder)
+    check_base(base, folder)
     return folder
 
 
@@ -49,7 +58,7 @@ def load_base(
     """Load a base for answering: (model in evaluation mode, tokenizer padding on the left).
 
     `nf4-dequantised` holds the very weights an NF4 training sees, written out again, so that no 4-bit code runs here.
-    `device` is `cpu` or `cuda`, by default what there is; `dtype` by default what suits it.
+    `device` is `cpu`, `cuda` or `mps`, by default what there is; `dtype` by default what suits it.
     """
     if base_form not in BASE_FORMS:
         raise JobError(f"`base_form` is `{base_form}`. Give one of {', '.join(BASE_FORMS)}.")
@@ -57,7 +66,10 @@ def load_base(
     device = device or default_device()
     dtype = dtype or working_dtype(folder, device)
     if base_form == "nf4-dequantised":
-        model = _load(folder, device, dtype, nf4(dtype)).dequantize()
+        # Quantised where that is known to work; the numbers are the same wherever they then answer.
+        maker = device if device in FOUR_BIT_DEVICES else "cpu"
+        model = _load(folder, maker, dtype, nf4(dtype)).dequantize()
+        model = model if maker == device else model.to(device)
     else:
         model = _load(folder, device, dtype, None)
     model.requires_grad_(False)
@@ -68,6 +80,8 @@ def load_for_training(base: str, revision: str | None, quantization: str, device
     """Load a base for training: (model, tokenizer). `quantization` is `nf4` or `none`."""
     folder = resolve_base(base, revision)
     dtype = working_dtype(folder, device)
+    if quantization == "nf4" and (problem := no_four_bit()):
+        raise JobError(f"{problem} Set `quantization` to `none`: a plain LoRA is trained then.")
     model = _load(folder, device, dtype, nf4(dtype) if quantization == "nf4" else None)
     if quantization == "nf4":
         keep_gradients(model)
@@ -107,22 +121,21 @@ def keep_gradients(model: torch.nn.Module) -> None:
 
 
 def default_device() -> str:
-    """`cuda` where there is one, else `cpu`."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """`cuda` where there is one, else `mps` (Apple's GPU) where there is one, else `cpu`."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def working_dtype(folder: Path, device: str) -> torch.dtype:
-    """What a base computes in: 32 bits where small on a CPU, else bf16 where the device is fast in it."""
+    """What a base computes in: 32 bits where small, but for CUDA; else bf16 where the device is fast in it."""
     if device == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    if device == "mps":
+        return torch.bfloat16 if parameters(base_shapes(folder)) > SMALL else torch.float32
     known = torch.cpu.get_capabilities()
     fast = any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return torch.bfloat16 if fast and parameters(base_shapes(folder)) > SMALL else torch.float32
-
-
-def parameters(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Number of weights."""
-    return sum(math.prod(shape) for shape in shapes.values())
 
 
 def _load(folder: Path, device: str, dtype: torch.dtype, quantization: BitsAndBytesConfig | None) -> Any:
@@ -136,15 +149,3 @@ def _load(folder: Path, device: str, dtype: torch.dtype, quantization: BitsAndBy
         use_safetensors=True,
         trust_remote_code=False,
     )
-
-
-def _check_base(base: str, folder: Path) -> None:
-    if (folder / "adapter_config.json").exists():
-        raise JobError(f"The base `{base}` is an adapter. Give the model that it was trained on.")
-    config = read_json(folder / "config.json")
-    if "auto_map" in config:
-        raise JobError(f"The base `{base}` needs code of its own, which is never run. Choose another model.")
-    if not any(folder.glob("*.safetensors")):
-        raise JobError(f"The base `{base}` has no safetensors weights. Pickled weights are never opened; convert them.")
-    if not base_shapes(folder):
-        raise JobError(f"The safetensors files of the base `{base}` are empty. Fetch it again.")

@@ -64,4 +64,6 @@ def machine(device: str) -> str:
         import torch
 
         return torch.cuda.get_device_name()
-    return f"{platform.machine()} CPU, {sys.platform}"
+    return (
+        f"{platform.machine()} GPU, {sys.platform}" if device == "mps" else f"{platform.machine()} CPU, {sys.platform}"
+    )

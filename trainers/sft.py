@@ -196,10 +196,10 @@ def _arguments(run_dir: Path, job: Job, plan: Plan, device: str, *, half: bool) 
         disable_tqdm=True,
         use_cpu=not on_gpu,
         # On a CPU the weights' own type decides, without automatic casts.
-        bf16=on_gpu and half,
+        bf16=device == "cuda" and half,
         # It trades time for memory, a good bargain on a GPU alone.
         gradient_checkpointing=on_gpu,
-        dataloader_pin_memory=on_gpu,
+        dataloader_pin_memory=device == "cuda",
     )
 
 

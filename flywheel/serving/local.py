@@ -16,6 +16,7 @@ from typing import Any
 
 from flywheel.errors import PUBLIC, Damaged, InvalidInput, NotFound, TooMany, Unavailable
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec, Generation, Message, Sampling, Stream
+from flywheel.serving.loading import Prepare
 from flywheel.serving.local_decode import Limits, Row
 from flywheel.serving.local_loop import STOPPED, Item, Loop, Warm
 from flywheel.serving.local_models import Models
@@ -40,9 +41,11 @@ class LocalEngine:
         *,
         name: str = "",
         first: str = BASE_VERSION,
+        prepare: Prepare | None = None,
     ) -> None:
         """Start loading in the background; `ready` tells when it is done.
 
+        `prepare` has the base here before it is loaded, telling how far it is, and returns its place and revision.
         `base` is a folder or a Hub id in the local cache, `name` what people call it. `adapters` finds a version's
         adapter (None: unknown). `first` is the version whose weights are loaded at once; others follow on first use.
         """
@@ -54,7 +57,7 @@ class LocalEngine:
         self._tokenizing = threading.Lock()
         self._opening = threading.Lock()
         self._open: set[Stream] = set()
-        self._closed = False
+        self._closed, self._closing, self._prepare = False, threading.Event(), prepare
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
 
@@ -130,6 +133,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """Stop the answers under way, refuse those that wait, free the model. May be called twice."""
+        self._closing.set()
         with self._opening:
             self._closed = True
             self._ready = (False, "the engine is closed")
@@ -173,8 +177,9 @@ class LocalEngine:
             loop = self._load()
         except PUBLIC as error:
             self._ready = (False, str(error))
-        except Exception:
-            log.exception("loading %s failed", self._base)
+        except Exception as error:
+            if not self._closed:
+                log.error("loading %s failed", self._base, exc_info=error)
             self._ready = (False, f"`{self._base}` could not be loaded, and the log says why")
         self._settled.set()
         if loop:
@@ -194,9 +199,17 @@ class LocalEngine:
         with self._opening:
             self._open.discard(row.stream)
 
+    def _say(self, words: str, *, stuck: bool = False) -> None:
+        if not self._closed:
+            self._ready = (False, words)
+        (self._settled.set if stuck else self._settled.clear)()
+
     def _load(self) -> Loop:
         from trainers.environment import silence
 
+        if self._prepare is not None:
+            self._source, self._revision = self._prepare(self._say, self._closing)
+            self._say(f"loading `{self._base}`")
         began = time.monotonic()
         silence()
         _use_cores()

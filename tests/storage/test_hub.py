@@ -14,14 +14,6 @@ QUICK = Patience(timeout_s=0.5, read_s=2, write_s=5, first_s=0.01, most_s=0.05)
 HURRIED = Patience(timeout_s=0.3, read_s=0.1, write_s=0.1, first_s=0.01, most_s=0.05)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 @pytest.fixture
 def mine(hub: HubServer) -> Hub:
     return Hub(hub.url, hub.writer, QUICK)
@@ -194,7 +186,7 @@ def test_download_takes_one_commit_and_no_pickles(hub: HubServer, mine: Hub) -> 
     assert seen == sorted(seen) and seen[-1] == 300_002
 
 
-def test_a_broken_download_goes_on_where_it_was(hub: HubServer, mine: Hub, cache: Path) -> None:
+def test_a_broken_download_goes_on_where_it_was(hub: HubServer, mine: Hub) -> None:
     hub.add("model", SHOP, {"model.safetensors": bytes(range(256)) * 20_000})
     hub.fault("GET", "/cdn/", cut=3_000_000)
     folder = mine.download(SHOP, None, ["*.safetensors"])

@@ -1,4 +1,5 @@
-"""Random models of the smallest useful size, made in about a second: Llama-shaped, with their own tokenizer.
+"""Random models of the smallest useful size, made in about a second: Llama-shaped or of the shapes that people use
+most besides (SHAPES), with their own tokenizer.
 
 They know nothing, yet learn a handful of rows in some ten steps. `make_tiny_model(path)` is all there is to it.
 """
@@ -22,6 +23,9 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+
+
+SHAPES = ("llama", "qwen", "gemma")
 
 
 def make_tokenizer(path: Path, *, vocab: int = 512, seed: int = 0) -> int:
@@ -61,14 +65,16 @@ def make_tiny_model(
     key_value_heads: int = 2,
     intermediate: int = 128,
     positions: int = 512,
+    shape: str = "llama",
 ) -> Path:
-    """Make a random Llama-shaped model with its tokenizer under `path`, in bf16 safetensors; returns `path`."""
+    """Make a random model with its tokenizer under `path`, in bf16 safetensors; returns `path`."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, Qwen3Config
 
     path.mkdir(parents=True, exist_ok=True)
     size = make_tokenizer(path, vocab=vocab, seed=seed)
-    config = LlamaConfig(
+    kinds = {"llama": LlamaConfig, "qwen": Qwen3Config, "gemma": Gemma3TextConfig}
+    config = kinds[shape](
         vocab_size=max(size, vocab),
         hidden_size=hidden,
         num_hidden_layers=layers,
@@ -76,6 +82,7 @@ def make_tiny_model(
         num_key_value_heads=key_value_heads,
         intermediate_size=intermediate,
         max_position_embeddings=positions,
+        head_dim=hidden // heads,
         tie_word_embeddings=True,
         # Larger than usual: a frozen head of small weights could never become sure of anything.
         initializer_range=0.1,
@@ -85,7 +92,7 @@ def make_tiny_model(
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(config).to(torch.bfloat16)
+        model = AutoModelForCausalLM.from_config(config).to(torch.bfloat16)
     model.generation_config.eos_token_id = 2
     model.generation_config.pad_token_id = 0
     model.save_pretrained(path)

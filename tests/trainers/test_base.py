@@ -71,7 +71,7 @@ def broken(base: Path, folder: Path, kind: str) -> Path:
         ("adapter", "is an adapter"),
         ("cut", "cut short"),
         ("silent", "no chat template"),
-        ("no config", "config.json is missing"),
+        ("no config", "has no config.json"),
     ],
 )
 def test_unfit_base_is_refused_in_words(base: Path, tmp_path: Path, kind: str, said: str) -> None:
