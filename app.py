@@ -7,10 +7,10 @@ from flywheel.settings import Settings, prepare_environment, read
 
 prepare_environment()
 
-from flywheel.addresses import for_people  # noqa: E402
+from flywheel.addresses import for_people, require_free_port  # noqa: E402
 from flywheel.errors import PUBLIC  # noqa: E402
 from flywheel.services import build_services  # noqa: E402
-from flywheel.ui.server import Server, require_free_port  # noqa: E402
+from flywheel.ui.server import Server  # noqa: E402
 
 
 def main(settings: Settings | None = None) -> int:

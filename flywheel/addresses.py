@@ -1,12 +1,13 @@
 """Where the app can be reached: by commands on this machine, by people, and under which names a request may come.
 
-Pure but for one look at this machine's own network address. Sends nothing.
+Looks at this machine's own network address and port; sends nothing.
 """
 
 import ipaddress
 import socket
 from urllib.parse import urlsplit
 
+from flywheel.errors import Unavailable
 from flywheel.settings import Settings
 
 EVERYWHERE = ("0.0.0.0", "::", "")
@@ -56,6 +57,25 @@ def accepted_hosts(settings: Settings) -> frozenset[str] | None:
         return None
     own = urlsplit(settings.url).hostname if settings.url else None
     return LOOPBACK_NAMES | {name} | ({own} if own else set())
+
+
+def require_free_port(settings: Settings) -> None:
+    """Raise Unavailable when something already listens there. Cheap, so it is asked before anything is loaded."""
+    family = socket.AF_INET6 if ":" in settings.server_name else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.server_name.strip("[]"), settings.server_port))
+        except OSError as error:
+            raise not_listening(settings, error) from error
+
+
+def not_listening(settings: Settings, error: OSError) -> Unavailable:
+    """Why nobody can listen there, in words."""
+    return Unavailable(
+        f"Flywheel cannot listen on `{settings.server_name}` port `{settings.server_port}`: {error.strerror or error}. "
+        "Stop the program that uses it, or set GRADIO_SERVER_PORT to another port."
+    )
 
 
 def _network_address() -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel import client, report
+from flywheel.doctor.examine import examine
 from flywheel.errors import PUBLIC, ConfigurationError, InvalidInput
 from flywheel.operations import care
 from flywheel.operations.event import Event
@@ -30,6 +31,9 @@ def main(argv: list[str] | None = None) -> int:
         print("An argument holds bytes that are no UTF-8 text. Type it again.", file=sys.stderr)
         return 2
     try:
+        if args.command == "doctor":
+            # It looks at wrong settings too, where any other command has to stop.
+            return _show(examine(read, online=args.online), args)
         return _dispatch(read(), args)
     except ConfigurationError as error:
         print(error, file=sys.stderr)

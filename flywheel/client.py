@@ -28,7 +28,7 @@ def run(settings: Settings, name: str, args: dict[str, Any]) -> Iterator[Event]:
     home = Home.open(settings.home)
     app = holder(home)
     if app is not None:
-        yield from _through_app(app.url, home.owner_token(), name, args)
+        yield from ask(app.url, home.owner_token(), name, args)
         return
     services = build_services(settings)
     try:
@@ -37,7 +37,8 @@ def run(settings: Settings, name: str, args: dict[str, Any]) -> Iterator[Event]:
         services.close()
 
 
-def _through_app(url: str, token: str, name: str, args: dict[str, Any]) -> Iterator[Event]:
+def ask(url: str, token: str, name: str, args: dict[str, Any]) -> Iterator[Event]:
+    """The events of one operation inside the app at `url`. Raises Unavailable when it does not answer."""
     if not url:
         raise Unavailable("Flywheel is starting on this home. Try again in a few seconds.")
     parts = urlsplit(url)

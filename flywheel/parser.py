@@ -145,6 +145,8 @@ def _care(commands: Commands) -> None:
     backup.add_argument("--checkpoints", action="store_true", help="with the checkpoints of runs, to resume them")
     restore = _command(commands, "restore", "make a home of a backup; FLYWHEEL_HOME must be empty or missing")
     restore.add_argument("file", metavar="IN", help="a file that `backup` made")
+    doctor = _command(commands, "doctor", "look the installation and the home over; exit 1 when something is wrong")
+    doctor.add_argument("--online", action="store_true", help="also ask the Hub whose token HF_TOKEN is")
     audit = _command(commands, "audit", "the ledger of everything that was stored")
     actions = audit.add_subparsers(dest="action", metavar="ACTION", required=True)
     _command(actions, "verify", "check its chain, name the first broken row")

@@ -158,7 +158,13 @@ def _deploy(record: Record) -> str:
     return "\n".join(lines)
 
 
+def _doctor(record: Record) -> str:
+    todo = f". {record['todo']}" if record["todo"] else ""
+    return f"{record['level']:<8} {record['check']}: {record['words'].rstrip('.')}{todo}"
+
+
 FORMATTERS = {
+    "doctor": _doctor,
     "login-link": _login_link,
     "deploy": _deploy,
     "backup": _backup,

@@ -47,6 +47,7 @@ LAYERS = {
     "flywheel.ui": 7,
     "flywheel.operations": 6,
     "flywheel.client": 7,
+    "flywheel.doctor.examine": 8,
     "flywheel.cli": 9,
     "flywheel.__main__": 10,
     "app": 9,

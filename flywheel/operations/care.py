@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from flywheel import backups
+from flywheel.doctor.records import records
 from flywheel.operations.event import Arguments, Event
 from flywheel.roles import Principal, Role, require
 from flywheel.services import Services
@@ -48,6 +49,13 @@ def _told(steps: Generator[Step, None, T]) -> Generator[Event, None, T]:
                 value: T = end.value
                 return value
             yield {"progress": step.words, "fraction": step.fraction}
+
+
+def doctor(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
+    """What of a checkup needs the database, which only the app that holds the home can read."""
+    require(who, Role.OWNER)
+    for finding in records(services.database, services.home, services.settings):
+        yield {"result": asdict(finding)}
 
 
 def audit(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:

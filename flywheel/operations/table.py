@@ -29,6 +29,7 @@ OPERATIONS: dict[str, Operation] = {
     "merge": release.merge,
     "login-link": care.login_link,
     "backup": care.backup,
+    "doctor": care.doctor,
     "audit": care.audit,
 }
 

@@ -4,7 +4,6 @@ Knows nothing of what the pages show.
 """
 
 import signal
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -16,12 +15,10 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 
 from flywheel import addresses
-from flywheel.errors import Unavailable
 from flywheel.eventgate import EventGate
 from flywheel.roles import Principal
 from flywheel.routes import routes
 from flywheel.services import Services
-from flywheel.settings import Settings
 from flywheel.ui.site import build_site, look
 from flywheel.ui.space import sign_in
 from flywheel.web import UPLOAD_LIMIT, RoleGate, outside
@@ -29,17 +26,6 @@ from flywheel.web import UPLOAD_LIMIT, RoleGate, outside
 MOST_WAITING = 200
 """Events in the queue; beyond it a visitor is told to try again."""
 MOST_THREADS = 80
-
-
-def require_free_port(settings: Settings) -> None:
-    """Raise Unavailable when something already listens there. Cheap, so it is asked before anything is loaded."""
-    family = socket.AF_INET6 if ":" in settings.server_name else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.server_name.strip("[]"), settings.server_port))
-        except OSError as error:
-            raise _not_listening(settings, error) from error
 
 
 class Server:
@@ -78,7 +64,7 @@ class Server:
                 **look(),
             )
         except OSError as error:
-            raise _not_listening(settings, error) from error
+            raise addresses.not_listening(settings, error) from error
         services.url = addresses.local(settings)
         services.lock.set_url(services.url)
         services.worker.start()
@@ -153,10 +139,3 @@ def _paths(routes: Iterable[Any]) -> list[str]:
         inner = getattr(getattr(route, "original_router", None), "routes", None) or getattr(route, "routes", None)
         found += _paths(inner) if inner else [route.path]
     return found
-
-
-def _not_listening(settings: Settings, error: OSError) -> Unavailable:
-    return Unavailable(
-        f"Flywheel cannot listen on `{settings.server_name}` port `{settings.server_port}`: {error.strerror or error}. "
-        "Stop the program that uses it, or set GRADIO_SERVER_PORT to another port."
-    )
