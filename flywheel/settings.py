@@ -67,7 +67,7 @@ class Settings:
     hub_repo: str = _setting("FLYWHEEL_HUB_REPO", "", "repository on the Hub that versions are published to")
     hub_endpoint: str = _setting("HF_ENDPOINT", "https://huggingface.co", "the Hub's address")
     hub_token: str = _secret("HF_TOKEN", "token for the Hub: private base models, publishing, deploying")
-    server_name: str = _setting("GRADIO_SERVER_NAME", "127.0.0.1", "address to listen on; a Space sets it")
+    server_name: str = _setting("GRADIO_SERVER_NAME", "127.0.0.1", "address to listen on; on a Space `0.0.0.0`")
     server_port: int = _setting("GRADIO_SERVER_PORT", "7860", "port to listen on")
     url: str = _setting("FLYWHEEL_URL", "", "address people use, when a proxy stands before the app")
     space_id: str = _setting("SPACE_ID", "", "set by Hugging Face on a Space")
@@ -138,7 +138,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         hub_repo=_hub_repo(raw["hub_repo"]),
         hub_endpoint=_address("HF_ENDPOINT", raw["hub_endpoint"]),
         hub_token=raw["hub_token"],
-        server_name=raw["server_name"],
+        server_name=_server_name(source.get("GRADIO_SERVER_NAME", "").strip(), raw),
         server_port=_port(raw["server_port"]),
         url=_address("FLYWHEEL_URL", raw["url"]) if raw["url"] else "",
         space_id=raw["space_id"],
@@ -194,6 +194,11 @@ def child_environment() -> dict[str, str]:
     )
     kept = {name: os.environ[name] for name in allowed if name in os.environ}
     return kept | {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+def _server_name(given: str, raw: Mapping[str, str]) -> str:
+    """A Space's proxy stands outside of its container: loopback would be reached by nobody."""
+    return "0.0.0.0" if raw["space_system"] == "spaces" and not given else raw["server_name"]
 
 
 def _choice(variable: str, value: str, allowed: tuple[str, ...]) -> str:

@@ -139,6 +139,13 @@ def test_hub_names_get_their_roles() -> None:
     assert make(SPACE).of({}, hub("eve")).id == "hf:eve"
 
 
+def test_author_owns_a_space_where_nobody_is_named() -> None:
+    unnamed = replace(SPACE, owners=())
+    roles = {name: make(unnamed).of({}, hub(name)).role for name in ("me", "Me", "ada", "flywheel")}
+    assert roles == {"me": Role.OWNER, "Me": Role.OWNER, "ada": Role.GUEST, "flywheel": Role.GUEST}
+    assert make(SPACE).of({}, hub("me")).role is Role.GUEST
+
+
 def test_hub_login_outranks_guest_cookie_but_not_owner() -> None:
     space = make(SPACE)
     assert space.of(jar(space, space.new_guest()), hub("eve")).id == "hf:eve"

@@ -100,6 +100,14 @@ def test_oauth_is_trusted_only_on_a_whole_space() -> None:
         assert not read({k: v for k, v in whole.items() if k != missing}).trusts_oauth
 
 
+def test_a_space_listens_to_its_proxy() -> None:
+    space = {"SYSTEM": "spaces", "SPACE_ID": "me/space", "SPACE_HOST": "me-space.hf.space,wheel.example"}
+    assert read(space).server_name == "0.0.0.0" and read(space).public_url == "https://me-space.hf.space"
+    assert read(space).space_hosts == ("me-space.hf.space", "wheel.example")
+    assert read(space | {"GRADIO_SERVER_NAME": "127.0.0.1"}).server_name == "127.0.0.1"
+    assert read({"SPACE_HOST": "me-space.hf.space"}).public_url == ""
+
+
 def test_environment_cannot_open_the_page_wider(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GRADIO_ALLOWED_PATHS", "GRADIO_VIBE_MODE"):
         monkeypatch.setenv(name, "/")

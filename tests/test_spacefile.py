@@ -8,6 +8,7 @@ import yaml
 from huggingface_hub import SpaceHardware
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
 from flywheel.errors import InvalidInput
 from flywheel.spacefile import (
@@ -45,9 +46,22 @@ def test_versions_are_those_we_test_with() -> None:
     assert space.python_version in ("3.11", "3.12", "3.13") and (ROOT / space.app_file).is_file()
 
 
+def test_requirements_leave_room_for_what_a_space_adds() -> None:
+    lines = [Requirement(line) for line in (ROOT / "requirements.txt").read_text().splitlines() if line[:1].isalpha()]
+    needed = {requirement.name: requirement for requirement in lines}
+    assert needed["gradio"].specifier.contains(read_spacefile(ROOT / "Spacefile").sdk_version)
+    assert "oauth" in needed["gradio"].extras and needed["pydantic"].specifier.contains("2.12.5")
+    assert not [r.name for r in lines if any(s.operator in ("==", "===", "<=") for s in r.specifier)]
+
+
 def test_hardware_is_what_the_hub_offers() -> None:
     assert set(HARDWARE) == {hardware.value for hardware in SpaceHardware}
     assert set(FREE_HARDWARE) < set(HARDWARE)
+
+
+def test_every_key_is_documented() -> None:
+    table = (ROOT / "docs/deploy.md").read_text().split("## The Spacefile")[1].split("## What")[0]
+    assert set(Spacefile.model_fields) <= set(re.findall(r"`(\w+)`", table))
 
 
 def test_front_matter_holds_no_key_of_ours() -> None:
@@ -114,6 +128,10 @@ def test_wrong_value_is_told_with_what_is_allowed(change: tuple[str, str], words
         ("variables:\n  a b: c\n", "no name of a variable"),
         ("variables: {A: b}\nsecrets: [A]\n", "`A` is a variable too"),
         ("secrets: [A, A]\n", "twice"),
+        (
+            "variables: {FLYWHEEL_HOME: /data/home}\nvolumes: [{type: bucket, source: a/b, mount_path: /data}]\n",
+            "a mounted volume",
+        ),
         ("volumes: [{type: bucket, source: a/b}]\n", "`volumes[1].mount_path` is missing"),
     ],
 )

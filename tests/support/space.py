@@ -30,6 +30,7 @@ def environment(provider: str, **more: str) -> dict[str, str]:
         "SPACE_ID": "alice/fly",
         "SPACE_HOST": HOST,
         "SPACE_AUTHOR_NAME": "alice",
+        "GRADIO_SERVER_NAME": "127.0.0.1",
         "OAUTH_CLIENT_ID": CLIENT,
         "OAUTH_CLIENT_SECRET": SECRET,
         "OAUTH_SCOPES": "openid profile",
