@@ -87,6 +87,7 @@ ROUTES: dict[str, Role | None] = {
     "/healthz": OPEN,
     "/readyz": OPEN,
     "/enter": OPEN,
+    "/metrics": OPEN,  # asks for loopback or the owner itself
     "/flywheel/command": OPEN,  # asks for the owner's key itself
     # programs: each asks for a key, whatever cookies came along
     "/v1/chat/completions": OPEN,

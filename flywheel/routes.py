@@ -11,18 +11,28 @@ from html import escape
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
+from flywheel.addresses import is_loopback
 from flywheel.errors import PUBLIC, FlywheelError, Forbidden
 from flywheel.identity import OWNER_ID
 from flywheel.operations.table import perform
 from flywheel.rest.room import Room
 from flywheel.rest.routes import rest_routes
-from flywheel.roles import Principal, Role
+from flywheel.roles import SYSTEM, Principal, Role
 from flywheel.services import Services
 
 WRONG_TOKEN_DELAY_S = 0.5
+FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via")
+"""Headers that a proxy adds."""
 COMMAND_OWNER = Principal(OWNER_ID, Role.OWNER)
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Flywheel</title><style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;
@@ -33,19 +43,21 @@ log = logging.getLogger(__name__)
 
 def routes(services: Services) -> list[Route]:
     """All routes of our own."""
-    edge = _Edge(services)
+    room = Room()
+    edge = _Edge(services, room)
     return [
         Route("/healthz", edge.healthz),
         Route("/readyz", edge.readyz),
+        Route("/metrics", edge.metrics),
         Route("/enter", edge.enter),
         Route("/flywheel/command", edge.command, methods=["POST"]),
-        *rest_routes(services, Room()),
+        *rest_routes(services, room),
     ]
 
 
 class _Edge:
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, room: Room) -> None:
+        self._services, self._room = services, room
 
     async def healthz(self, request: Request) -> Response:
         """200 while the process answers."""
@@ -55,6 +67,17 @@ class _Edge:
         """200 when the model answers, else 503 with the reason."""
         ready, words = self._services.engine.ready()
         return JSONResponse({"status": "ready" if ready else "not ready", "reason": words}, 200 if ready else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        """Figures for Prometheus, to a program on this machine and to the owner."""
+        who = SYSTEM if _is_from_here(request) else request.state.who
+        if who.role < Role.OWNER:
+            key = request.headers.get("authorization", "").partition(" ")[2].strip()
+            who = self._services.keys.holder(key) or who
+        if who.role < Role.OWNER:
+            return PlainTextResponse("Only this machine and the owner read the figures. Send the owner's key.", 403)
+        text = await self._room.short(lambda: self._services.metrics.text(who, self._room.taken))
+        return Response(text, media_type="text/plain; version=0.0.4")
 
     async def enter(self, request: Request) -> Response:
         """Sign in by a link: the cookie is set and the token leaves the address bar."""
@@ -80,6 +103,12 @@ class _Edge:
             words = "The command is not understood. Send a JSON object with `name` and `args`."
             return JSONResponse({"error": words, "exit": 2}, 400)
         return StreamingResponse(_lines(self._services, name, args), media_type="application/x-ndjson")
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether the sender is on this machine. What a proxy passes on comes from it too, and from anywhere."""
+    passed_on = any(name in request.headers for name in FORWARDED)
+    return request.client is not None and is_loopback(request.client.host) and not passed_on
 
 
 def _lines(services: Services, name: str, args: dict[str, Any]) -> Iterator[str]:

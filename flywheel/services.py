@@ -21,6 +21,7 @@ from flywheel.identity import Identity
 from flywheel.imports import Importer
 from flywheel.keys import Keys
 from flywheel.merging import Merging
+from flywheel.metrics import Metrics
 from flywheel.remarks import Remarks
 from flywheel.roles import Principal, Role, require
 from flywheel.scoring import Scoring
@@ -64,6 +65,7 @@ class Services:
     task: Task
     chat: Chat
     remarks: Remarks
+    metrics: Metrics
     curation: Curation
     datasets: Datasets
     importer: Importer
@@ -149,6 +151,7 @@ def _compose(
         task=task,
         chat=chat,
         remarks=Remarks(chat, feedback, task),
+        metrics=Metrics(database, chat, engine, versions, examples, feedback),
         curation=curation,
         datasets=frozen,
         importer=Importer(examples, task, rules),

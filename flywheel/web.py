@@ -98,7 +98,7 @@ class HostGuard:
                     f"Flywheel listens on this machine alone and does not answer as `{host[:100]}`. Open it at "
                     "http://127.0.0.1, or, behind a proxy, set FLYWHEEL_URL to the address people use."
                 )
-                await PlainTextResponse(words, 421)(scope, receive, send)
+                await _refusal(scope, 421, words)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -198,7 +198,7 @@ def told_by(body: CompletionBody) -> Told:
         else:
             said.append(_message(message.role, message.content))
     if not said or said[0]["role"] != "user" or said[-1]["role"] != "user":
-        words = "The conversation must begin and end with a message of the role `user`. Send the question last."
+        words = "`messages` must begin and end with a message of the role `user`. Send the question last."
         raise Problem(400, words, param="messages")
     return Told(system, tuple(said[:-1]), said[-1]["content"])
 

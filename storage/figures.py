@@ -1,0 +1,56 @@
+"""Sums over the tables for those who watch the app: how many turns, how fast, how many tokens.
+
+One pass over the turns, in the engine; nothing is kept. Knows no format of figures.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storage.database import Database
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of all answers that are stored."""
+
+    turns: dict[tuple[str, str, str], int]
+    """(version, state, source) → answers."""
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    """All answers' times together."""
+    timed: int
+    """Answers whose time is known."""
+    within: list[int]
+    """For each bound given: how many took at most so long."""
+    first_token_seconds: float
+    first_token_timed: int
+    runs: dict[str, int]
+    """State → training runs."""
+
+
+def figures(db: Database, bounds: Sequence[float]) -> Figures:
+    """The figures as of now; `bounds` are seconds."""
+    turns = db.rows(
+        "SELECT version, state, source, count(*) AS n FROM turns WHERE role = 'assistant' AND version IS NOT NULL"
+        " GROUP BY ALL ORDER BY ALL"
+    )
+    within = ", ".join(f"count(*) FILTER (total <= {1000 * float(bound)})" for bound in bounds)
+    sums = db.row(
+        f"""SELECT coalesce(sum(prompt), 0)::BIGINT AS prompt, coalesce(sum(written), 0)::BIGINT AS written,
+            coalesce(sum(total), 0) / 1000 AS seconds, count(total) AS timed,
+            coalesce(sum(first), 0) / 1000 AS first_seconds, count(first) AS first_timed, [{within}] AS within
+        FROM (SELECT (details->>'$.prompt_tokens')::BIGINT AS prompt, (details->>'$.total_ms')::DOUBLE AS total,
+            (details->>'$.completion_tokens')::BIGINT AS written, (details->>'$.first_token_ms')::DOUBLE AS first
+            FROM turns WHERE role = 'assistant' AND version IS NOT NULL)"""
+    )
+    assert sums is not None
+    runs = db.rows(
+        "SELECT state, count(*) AS n FROM (SELECT arg_max(state, id) AS state FROM run_events GROUP BY number)"
+        " GROUP BY state ORDER BY state"
+    )
+    return Figures(
+        {(row["version"], row["state"], row["source"]): row["n"] for row in turns},
+        sums["prompt"], sums["written"], sums["seconds"], sums["timed"], list(sums["within"]),
+        sums["first_seconds"], sums["first_timed"], {row["state"]: row["n"] for row in runs},
+    )  # fmt: skip
