@@ -44,6 +44,7 @@ EVENTS: dict[str, Role] = {
     "data_open": Role.REVIEWER,
     "data_open_examples": Role.REVIEWER,
     "data_examples": Role.REVIEWER,
+    "data_examples_after": Role.REVIEWER,
     "data_freeze": Role.OWNER,
     "data_load": Role.REVIEWER,
     "data_import": Role.REVIEWER,

@@ -1,11 +1,13 @@
 """What an event may carry: looked at before the page library fetches any file that is named in it.
 
 The library loads files and addresses named in an event before the handler, and so before any check of the caller. Here
-an event must be one that exists, and a file in it must be an uploaded one, sent by somebody who may upload.
+an event must be one that exists, with as many inputs as it takes, and a file in it must be an uploaded one, sent by
+somebody who may upload. What is malformed would otherwise fail inside the library, which prints it all to the log.
 """
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -20,12 +22,23 @@ FILE_EVENTS = {"data_import": Role.REVIEWER}
 DEEPEST = 50
 
 
+@dataclass(frozen=True)
+class Event:
+    """What an event takes."""
+
+    name: str
+    inputs: int
+    """At least so many values."""
+    points: bool = False
+    """It says what was pointed at: an index and a value."""
+
+
 class EventGate:
     """Refuses events that do not exist or name files they must not; stands where the caller is known."""
 
-    def __init__(self, app: ASGIApp, name_of: Callable[[int], str | None]) -> None:
-        """`name_of` gives an event's name by its number, None for a number that is none."""
-        self._app, self._name_of = app, name_of
+    def __init__(self, app: ASGIApp, event_of: Callable[[int], Event | None]) -> None:
+        """`event_of` gives an event by its number, None for a number that is none."""
+        self._app, self._event_of = app, event_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != JOIN or scope["method"] != "POST":
@@ -41,19 +54,27 @@ class EventGate:
 
     def _problem(self, scope: Scope, body: bytes) -> str | None:
         try:
-            event = json.loads(body)
-            number, data = event["fn_index"], event.get("data")
+            sent = json.loads(body)
+            number, data, pointed = sent["fn_index"], sent.get("data"), sent.get("event_data")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return "The event is not understood. Reload the page and try again."
-        name = self._name_of(number) if type(number) is int else None
-        if name is None:
+        event = self._event_of(number) if type(number) is int else None
+        if event is None:
             return f"There is no event `{str(number)[:20]}`. Reload the page and try again."
+        if not _is_whole(event, data, pointed):
+            return "The event is not whole. Reload the page and try again."
         if not _names_a_file(data):
             return None
         who = getattr(HTTPConnection(scope).state, "who", ANONYMOUS)
-        if name in FILE_EVENTS and who.role >= FILE_EVENTS[name] and not _names_an_address(data):
+        if event.name in FILE_EVENTS and who.role >= FILE_EVENTS[event.name] and not _names_an_address(data):
             return None
         return "This event takes no file. Upload it on the Data page instead."
+
+
+def _is_whole(event: Event, data: Any, pointed: Any) -> bool:
+    if event.inputs and not (isinstance(data, list) and len(data) >= event.inputs):
+        return False
+    return not event.points or (isinstance(pointed, dict) and {"index", "value"} <= set(pointed))
 
 
 def _names_a_file(value: Any, depth: int = 0) -> bool:

@@ -12,10 +12,10 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from flywheel.eventgate import JOIN, EventGate
+from flywheel.eventgate import JOIN, Event, EventGate
 from flywheel.roles import Principal, Role
 
-EVENTS = {0: "chat_send", 1: "data_import"}
+EVENTS = {0: Event("chat_send", 1), 1: Event("data_import", 1), 2: Event("chat_rate", 0, points=True)}
 UPLOADED = {
     "path": "/tmp/gradio/abc/rows.jsonl",
     "url": "http://127.0.0.1:7860/x",
@@ -39,7 +39,7 @@ def client(role: Role) -> TestClient:
     async def echo(request: Request) -> JSONResponse:
         return JSONResponse(await request.json())
 
-    layers = [Middleware(As, role=role), Middleware(EventGate, name_of=EVENTS.get)]
+    layers = [Middleware(As, role=role), Middleware(EventGate, event_of=EVENTS.get)]
     return TestClient(Starlette(routes=[Route(JOIN, echo, methods=["POST"])], middleware=layers))
 
 
@@ -83,3 +83,16 @@ def test_deep_nesting_hides_nothing() -> None:
     for _ in range(200):
         hidden = [hidden]
     assert client(Role.OWNER).post(JOIN, content=json.dumps(event(1, [hidden]))).status_code == 400
+
+
+@pytest.mark.parametrize("data", [None, [], {"a": 1}, "text", 3])
+def test_an_event_with_too_few_inputs_is_refused(data: Any) -> None:
+    response = client(Role.GUEST).post(JOIN, json=event(0, data))
+    assert response.status_code == 400 and "not whole" in response.text
+
+
+@pytest.mark.parametrize("pointed", [None, {}, {"index": 1}, [1, 2], "x"])
+def test_an_event_that_points_at_nothing_is_refused(pointed: Any) -> None:
+    rating = event(2, [])
+    assert client(Role.GUEST).post(JOIN, json={**rating, "event_data": pointed}).status_code == 400
+    assert client(Role.GUEST).post(JOIN, json={**rating, "event_data": {"index": 1, "value": "x"}}).status_code == 200

@@ -130,3 +130,18 @@ def test_base_that_cannot_load_is_told_and_nothing_is_stored(tmp_path: Path, gue
         assert services.database.head == head
     finally:
         services.close()
+
+
+def test_what_is_malformed_never_reaches_the_log(app: App, guest: Principal, capfd: pytest.CaptureFixture[str]) -> None:
+    caller = Caller(app, guest)
+    for name, data in (("chat_send", []), ("chat_send", None), ("correction_send", ["x"]), ("chat_rate", [])):
+        answer = caller.send(name, data)  # type: ignore[arg-type]
+        assert not answer.ok and "not whole" in answer.error
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_examples_follow_whatever_changes_them(app: App) -> None:
+    events = app.server.events
+    numbers = {str(event.api_name): number for number, event in events.items()}
+    after = {event.trigger_after for event in events.values() if str(event.api_name).startswith("data_examples_after")}
+    assert after == {numbers["data_load"], numbers["data_import"], numbers["data_freeze"]}

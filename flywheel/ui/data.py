@@ -17,7 +17,7 @@ from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.shell import caller, strip
-from flywheel.ui.wiring import on_load, tick, wire
+from flywheel.ui.wiring import on_load, wire
 from storage.datasets import DatasetRow, DatasetVersion
 from storage.examples import Example
 
@@ -66,12 +66,16 @@ class DataPage:
         on_load(self.refresh, {}, fresh, "data_open")
         on_load(self.examples, {"state": state}, [examples], "data_open_examples")
         wire(state.change, self.examples, {"state": state}, [examples], "data_examples")
-        wire(freeze.click, self.freeze, {"name": name, "note": note}, [*fresh, frozen], "data_freeze")
-        wire(load.click, self.load, {"term": term}, fresh, "data_load")
-        wire(bring.click, self.bring, {"upload": upload, **options}, [*fresh, brought], "data_import")
+        done = (
+            wire(freeze.click, self.freeze, {"name": name, "note": note}, [*fresh, frozen], "data_freeze"),
+            wire(load.click, self.load, {"term": term}, fresh, "data_load"),
+            wire(bring.click, self.bring, {"upload": upload, **options}, [*fresh, brought], "data_import"),
+        )
+        for event in done:
+            wire(event.success, self.examples, {"state": state}, [examples], "data_examples_after", quiet=True)
         which = {"dataset": dataset, "side": side, "page": page}
         for trigger, event in ((dataset.change, "rows"), (side.change, "side"), (page.change, "page")):
-            tick(trigger, self.rows, which, [rows], f"data_{event}")
+            wire(trigger, self.rows, which, [rows], f"data_{event}", quiet=True)
         wire(give.click, self.export, {"what": what, "dataset": dataset}, [file], "data_export")
 
     def _bundled(self) -> tuple[gr.Dropdown, gr.Button]:

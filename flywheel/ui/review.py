@@ -14,7 +14,7 @@ from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.shell import caller, strip
-from flywheel.ui.wiring import on_load, tick, wire
+from flywheel.ui.wiring import on_load, wire
 from storage.examples import Example
 
 PAGE = 50
@@ -100,7 +100,7 @@ class ReviewPage:
         fresh = [queue, hint, *shown]
         on_load(self.refresh, {}, fresh, "review_open")
         wire(load.click, self.load, {"term": term}, fresh, "review_load")
-        tick(queue.input, self.open, {"example_id": queue}, shown, "review_item")
+        wire(queue.input, self.open, {"example_id": queue}, shown, "review_item", quiet=True)
         wire(check.click, self.check, item, [result], "review_try")
         wire(approve.click, self.approve, item, [*fresh, last], "review_approve")
         wire(skip.click, self.skip, {"current": current}, [*fresh, last], "review_skip")

@@ -3,6 +3,7 @@
 Knows nothing of what the pages show.
 """
 
+import inspect
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -10,12 +11,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 
 from flywheel import addresses
-from flywheel.eventgate import EventGate
+from flywheel.eventgate import Event, EventGate
 from flywheel.roles import Principal
 from flywheel.routes import routes
 from flywheel.services import Services
@@ -60,7 +62,7 @@ class Server:
                 allowed_paths=[],
                 blocked_paths=[str(Path(services.home.path).resolve())],
                 footer_links=["settings"],
-                app_kwargs=_application(services, self._name_of),
+                app_kwargs=_application(services, self._event_of),
                 **look(),
             )
         except OSError as error:
@@ -75,9 +77,9 @@ class Server:
         """Number → event, of all pages: everything a browser can call."""
         return dict(self._site.fns)
 
-    def _name_of(self, number: int) -> str | None:
+    def _event_of(self, number: int) -> Event | None:
         event = self._site.fns.get(number)
-        return None if event is None else str(event.api_name)
+        return None if event is None else Event(str(event.api_name), len(event.inputs), _points(event.fn))
 
     @property
     def routes(self) -> list[str]:
@@ -100,7 +102,7 @@ class Server:
             self._site.close(verbose=False)
 
 
-def _application(services: Services, name_of: Callable[[int], str | None]) -> dict[str, Any]:
+def _application(services: Services, event_of: Callable[[int], Event | None]) -> dict[str, Any]:
     identity = services.identity
 
     def who(connection: HTTPConnection) -> Principal:
@@ -124,13 +126,19 @@ def _application(services: Services, name_of: Callable[[int], str | None]) -> di
             # The session first: the gates ask who it says a person is.
             *signing_in.middleware,
             Middleware(RoleGate, who=who),
-            Middleware(EventGate, name_of=name_of),
+            Middleware(EventGate, event_of=event_of),
         ],
         "lifespan": lifespan,
         "openapi_url": None,
         "docs_url": None,
         "redoc_url": None,
     }
+
+
+def _points(handler: Callable[..., Any] | None) -> bool:
+    """Whether a handler asks what was pointed at."""
+    kinds = [parameter.annotation for parameter in inspect.signature(handler).parameters.values()] if handler else []
+    return any(kind in (gr.SelectData, gr.LikeData) for kind in kinds)
 
 
 def _paths(routes: Iterable[Any]) -> list[str]:

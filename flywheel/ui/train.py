@@ -13,7 +13,7 @@ from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.charts import Line, loss_chart
 from flywheel.ui.shell import caller, elsewhere, strip
-from flywheel.ui.wiring import on_load, tick, wire
+from flywheel.ui.wiring import on_load, wire
 from storage.runs import Run
 
 PRESETS = ("quick", "standard", "careful")
@@ -65,9 +65,9 @@ class TrainPage:
         )
         wire(cancel.click, self.cancel, which, made, "train_cancel")
         wire(resume.click, self.resume, which, made, "train_resume")
-        tick(run.change, self.watch, which, view, "train_watch")
-        tick(timer.tick, self.watch, which, view, "train_tick")
-        tick(slow_timer.tick, self.table, {}, [runs], "train_table")
+        wire(run.change, self.watch, which, view, "train_watch", quiet=True)
+        wire(timer.tick, self.watch, which, view, "train_tick", quiet=True)
+        wire(slow_timer.tick, self.table, {}, [runs], "train_table", quiet=True)
 
     def record(self, request: gr.Request) -> tuple[str, str]:
         """Why nothing can be started, and the runs of before."""

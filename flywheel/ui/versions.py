@@ -13,7 +13,7 @@ from flywheel.standing import Measure, SuiteView, VersionView
 from flywheel.ui import markup
 from flywheel.ui.charts import Interval, score_chart
 from flywheel.ui.shell import caller, elsewhere, strip
-from flywheel.ui.wiring import on_load, tick, wire
+from flywheel.ui.wiring import on_load, wire
 
 SUITES = ("corrected", "general")
 TITLES = {"corrected": "Corrected: the dataset's test rows", "general": "General: what it could do before"}
@@ -58,9 +58,9 @@ class VersionsPage:
             answers = gr.HTML(elem_id="answers")
         which, fresh = {"version": version}, [serving, table, version, body]
         on_load(self.refresh, {}, fresh, "versions_open")
-        tick(version.change, self.show, which, [charts, verdict, promote], "versions_show")
+        wire(version.change, self.show, which, [charts, verdict, promote], "versions_show", quiet=True)
         side = {"version": version, "suite": suite, "page": page}
-        tick(version.change, self.answers, side, [answers], "versions_answers")
+        wire(version.change, self.answers, side, [answers], "versions_answers", quiet=True)
         wire(suite.change, self.answers, side, [answers], "versions_suite")
         wire(page.change, self.answers, side, [answers], "versions_page")
         shown = [*fresh, verdict]

@@ -12,25 +12,18 @@ def wire(
     inputs: Mapping[str, Any],
     outputs: Sequence[Any],
     name: str,
+    *,
+    quiet: bool = False,
 ) -> Any:
-    """A person does something: `handler` is called with `inputs` by name; the wait and any error are shown."""
-    settings = {**PRIVATE, "show_progress": "minimal"}
-    return trigger(shown(handler), inputs_kwargs=dict(inputs) or None, outputs=list(outputs), api_name=name, **settings)
+    """Call `handler` with `inputs` by name when something happens.
 
-
-def tick(
-    trigger: Callable[..., Any],
-    handler: Callable[..., Any],
-    inputs: Mapping[str, Any],
-    outputs: Sequence[Any],
-    name: str,
-) -> Any:
-    """Nobody did anything (a timer, a value that followed another): what the role forbids leaves the page as it is."""
-    return trigger(
-        quietly(handler), inputs_kwargs=dict(inputs) or None, outputs=list(outputs), api_name=name, **PRIVATE
-    )
+    A person did it: the wait and any error are shown. With `quiet` nobody did (a timer, a value that followed another,
+    a page that opens): what the role forbids leaves the page as it is.
+    """
+    edge, settings = (quietly, PRIVATE) if quiet else (shown, {**PRIVATE, "show_progress": "minimal"})
+    return trigger(edge(handler), inputs_kwargs=dict(inputs) or None, outputs=list(outputs), api_name=name, **settings)
 
 
 def on_load(handler: Callable[..., Any], inputs: Mapping[str, Any], outputs: Sequence[Any], name: str) -> Any:
     """When the page is opened."""
-    return on_open(quietly(handler), inputs_kwargs=dict(inputs) or None, outputs=list(outputs), api_name=name)
+    return wire(on_open, handler, inputs, outputs, name, quiet=True)

@@ -84,11 +84,22 @@ def test_broken_job_file_is_one_sentence(tmp_path: Path, text: str) -> None:
         read_job(tmp_path)
 
 
-@pytest.mark.parametrize("starter", [True, False])
-@pytest.mark.parametrize("name", ["quick", "standard", "careful"])
-def test_each_preset_makes_a_job(name: str, starter: bool) -> None:
+def jobs_of_presets(*, starter: bool) -> list[Job]:
     given = {key: value for key, value in GIVEN.items() if key != "max_steps"}
-    Job(**given, **preset(name, starter=starter))
+    return [Job(**given, **preset(name, starter=starter)) for name in ("quick", "standard", "careful")]
+
+
+@pytest.mark.parametrize("starter", [True, False])
+def test_a_more_careful_preset_learns_longer(starter: bool) -> None:
+    lengths = [job.max_steps or job.epochs for job in jobs_of_presets(starter=starter)]
+    assert lengths == sorted(set(lengths)), "quick, standard, careful: each takes longer than the one before"
+
+
+def test_a_general_base_reads_every_row_and_changes_gently() -> None:
+    fastest = min(job.learning_rate for job in jobs_of_presets(starter=True))
+    for job in jobs_of_presets(starter=False):
+        assert job.epochs is not None and job.epochs >= 1
+        assert job.learning_rate <= fastest / 10, "a general base forgets far more under the starter's rate"
 
 
 def test_unknown_preset_lists_the_known() -> None:

@@ -109,6 +109,7 @@ def freeze(owner: Visitor, app: App) -> None:
     page = owner.open(f"{app.url}/data")
     page.locator("#load-phrasings").click()
     expect(page.locator("#ready")).to_contain_text("fixed as test rows")
+    expect(page.locator("#examples").get_by_role("cell", name="test", exact=True).first).to_be_visible()
     page.get_by_role("button", name="Freeze", exact=True).click()
     expect(page.locator("#frozen")).to_contain_text("d1 is frozen", timeout=30_000)
 
