@@ -60,6 +60,14 @@ def forged(secret: str, user: str) -> str:
 
 
 @pytest.mark.slow
+def test_what_is_deployed_answers(space: tuple[str, Path]) -> None:
+    ends = time.monotonic() + 60
+    while (answer := httpx.get(f"{space[0]}/readyz")).status_code != 200 and time.monotonic() < ends:
+        time.sleep(0.2)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.slow
 def test_author_owns_bob_reviews_carol_is_a_guest(space: tuple[str, Path], provider: Provider) -> None:
     alice, bob, carol = (signed_in(space, provider, user) for user in ("alice", "bob", "carol"))
     assert "Signed in as <b>alice</b> (owner)" in bar(alice) and "/logout" in bar(alice)

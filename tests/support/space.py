@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import httpx
 
+from flywheel.product_files import product_files, read
 from tests.support.app import free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -40,13 +41,17 @@ def environment(provider: str, **more: str) -> dict[str, str]:
 
 @contextmanager
 def running(home: Path, settings: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """The app in a process of its own: its address behind the proxy, and the file of what it printed."""
+    """The app from what a deployment sends, in a process of its own: its address, and the file of what it printed."""
     port, log = free_port(), home.with_suffix(".log")
+    tree = home.with_name("deployed")
+    for name, content in product_files(ROOT).items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(read(content))
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     ours = {"FLYWHEEL_HOME": str(home), "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     with log.open("wb") as out:
-        argv = [sys.executable, str(ROOT / "app.py")]
-        process = subprocess.Popen(argv, env=kept | ours | dict(settings), stdout=out, stderr=out)
+        argv = [sys.executable, "app.py"]
+        process = subprocess.Popen(argv, cwd=tree, env=kept | ours | dict(settings), stdout=out, stderr=out)
         try:
             address = f"http://127.0.0.1:{port}"
             _wait(process, f"{address}/healthz", log)
