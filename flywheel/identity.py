@@ -72,7 +72,10 @@ class Identity:
         if role is not Role.REVIEWER:
             raise InvalidInput(f"There is no link for the role `{role.name.lower()}`. Ask for `reviewer` or `owner`.")
         if not NAME.fullmatch(name):
-            raise InvalidInput(f"The name is `{name}`. Give 1 to 40 letters, digits, dots, dashes or underscores.")
+            raise InvalidInput(
+                f"The name of a reviewer is `{name[:60]}`, and their decisions are kept under it. "
+                "Give `--name` 1 to 40 letters, digits, dots, dashes or underscores."
+            )
         return self._seal("login", Principal(f"local:reviewer:{name}", role), LINK_DAYS)
 
     def enter(self, token: str) -> Principal:

@@ -90,11 +90,24 @@ def _import(record: Record) -> str:
 
 
 def _status(record: Record) -> str:
-    step = record.get("next_step")
-    lines = [f"{name}: {_short(value)}" for name, value in record.items() if name != "next_step"]
-    if isinstance(step, dict):
-        lines.append(f"Next: {step.get('words')}")
-    return "\n".join(lines)
+    more = f"; {record['more']}" if record["more"] else ""
+    run = "none yet" if record["run"] is None else f"{record['run']}, {record['run_state']}"
+    if record["run_progress"] is not None:
+        run += f", {record['run_progress']:.0%}"
+    candidate = f"{record['candidate']}, {record['candidate_state']}" if record["candidate"] else "none"
+    step, app = record["next_step"], record["url"]
+    return "\n".join(
+        [
+            f"app        {app or 'not running'}",
+            f"waiting    {record['waiting']} for a decision",
+            f"approved   {record['approved']}, of which {record['fresh']} are in no dataset{more}",
+            f"dataset    {record['dataset'] or 'none yet'}",
+            f"run        {run}",
+            f"candidate  {candidate}",
+            f"serving    {record['served']}",
+            f"Next: {step['words']}" + (f" ({app}{step['link']})" if app else ""),
+        ]
+    )
 
 
 def _evaluate(record: Record) -> str:

@@ -186,7 +186,8 @@ def _rules(engine: Engine, settings: Settings) -> Callable[[], Rules]:
             return Rules(engine.control_tokens())
 
         def count(prompt: list[dict[str, str]], completion: str) -> int:
-            return engine.count_tokens(prompt) + engine.count_tokens(completion) + 1
+            # As the trainer will render the row, with all that the template puts around and behind the answer.
+            return engine.count_tokens([*prompt, {"role": "assistant", "content": completion}])
 
         return Rules(engine.control_tokens(), engine.context_length, count)
 

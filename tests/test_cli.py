@@ -131,11 +131,40 @@ def test_backup_is_restored_into_an_empty_home_only(
     assert len(list(lines(run("review", "list", "--json")[1]))) == 1
 
 
+def test_status_says_where_the_wheel_stands_and_what_comes_next(run: Run, rows: Path) -> None:
+    assert "Next: Ask questions, and correct the answers that are wrong\n" in run("status")[1]
+    run("import", str(rows), "--approved")
+    code, out, _ = run("status")
+    assert code == 0 and out.splitlines() == [
+        "app        not running",
+        "waiting    0 for a decision",
+        "approved   1, of which 1 are in no dataset; 29 more corrections of a kind would make a run worth while",
+        "dataset    none yet",
+        "run        none yet",
+        "candidate  none",
+        "serving    v0",
+        "Next: Freeze 1 approved example",
+    ]
+
+
+def test_version_is_told() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+
+
+def test_link_of_a_reviewer_needs_a_name(run: Run) -> None:
+    code, _, err = run("login-link", "--role", "reviewer")
+    assert code == 1 and "`--name`" in err
+
+
 def test_command_goes_through_the_app_that_holds_the_home(run: Run, rows: Path, tmp_path: Path) -> None:
     with serving(settings_for(tmp_path / "home")) as app:
         code, out, _ = run("import", str(rows), "--json")
         assert code == 0 and json.loads(out)["added"] == 1
-        assert json.loads(run("status", "--json")[1])["waiting"] == 1
+        status = json.loads(run("status", "--json")[1])
+        assert (status["waiting"], status["next_step"]["key"], status["url"]) == (1, "review", app.url)
+        assert f"Next: Review 1 waiting example ({app.url}/review)" in run("status")[1]
         code, out, _ = run("ask", "How many stores are there?", "--json")
         assert code == 0 and json.loads(out)["version"] == "v0"
         code, _, err = run("promote", "v9")

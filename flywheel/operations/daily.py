@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from flywheel import addresses
 from flywheel.errors import NotFound
 from flywheel.operations.event import Arguments, Event
 from flywheel.roles import Principal
@@ -12,8 +13,9 @@ from flywheel.services import Services
 
 
 def status(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
-    """Counts at each station of the wheel, and the next step."""
-    yield {"result": asdict(services.wheel.status(who))}
+    """Counts at each station of the wheel, the next step, and where the app runs, if it does."""
+    url = addresses.for_people(services.settings)[0] if services.url else None
+    yield {"result": {**asdict(services.wheel.status(who)), "url": url}}
 
 
 def ask(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:

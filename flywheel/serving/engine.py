@@ -179,7 +179,10 @@ class Engine(Protocol):
         """Texts that the tokenizer reads as control tokens."""
 
     def count_tokens(self, text: str | Sequence[Message]) -> int:
-        """Tokens of a text, or of messages as rendered for an answer; an estimate where the tokenizer is elsewhere."""
+        """Tokens of a text, or of messages as rendered for an answer; ending in an answer, as a trainer renders them.
+
+        An estimate where the tokenizer is elsewhere.
+        """
 
     def close(self) -> None:
         """Cancel what runs, refuse what waits, free the model."""

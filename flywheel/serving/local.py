@@ -88,7 +88,10 @@ class LocalEngine:
         return tuple(sorted({token.content for token in added if token.special}))
 
     def count_tokens(self, text: str | Sequence[Message]) -> int:
-        """Tokens of a text, or of messages as rendered for an answer. Unavailable while loading."""
+        """Tokens of a text, or of messages as rendered for an answer; ending in an answer, as a trainer renders them.
+
+        Unavailable while loading.
+        """
         self._need_ready()
         return len(self._tokens(text) if isinstance(text, str) else self._render(text)[1])
 
@@ -155,7 +158,9 @@ class LocalEngine:
         from jinja2 import TemplateError
 
         try:
-            rendered = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+            rendered = self._tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=messages[-1]["role"] != "assistant"
+            )
         except TemplateError as error:
             raise InvalidInput(
                 f"The chat template of `{self._base}` refuses this conversation ({error}). Start a new one."

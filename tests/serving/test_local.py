@@ -11,6 +11,8 @@ import pytest
 from flywheel.errors import Damaged, InvalidInput, NotFound, Unavailable
 from flywheel.serving.engine import AdapterSpec, Sampling
 from flywheel.serving.local import LocalEngine
+from tests.support.tiny import chat_row
+from trainers.rows import Row, teach
 
 QUESTION = [{"role": "user", "content": "how many orders last year"}]
 SHORT = Sampling(max_new_tokens=24)
@@ -153,6 +155,13 @@ def test_too_long_prompt_names_both_numbers(engine: LocalEngine) -> None:
         engine.submit(long, "v0", SHORT)
     assert str(engine.count_tokens(long)) in str(refused.value)
     assert "480" in str(refused.value)
+
+
+@pytest.mark.parametrize("answer", ["SELECT 1", " leading blank", "two\nlines", "größer 🎡"])
+def test_a_row_counts_as_many_tokens_as_it_is_trained_with(engine: LocalEngine, answer: str) -> None:
+    row = chat_row("how many orders", answer)
+    (lesson,) = teach([Row("", row["prompt"], row["completion"])], engine._tokenizer, 512)
+    assert engine.count_tokens([*row["prompt"], *row["completion"]]) == len(lesson.input_ids)
 
 
 def test_answer_fills_what_the_prompt_leaves(engine: LocalEngine) -> None:
