@@ -28,7 +28,17 @@ from storage.home import Home
 from storage.versions import Version
 from trainers.files import MANIFEST, JobError, read_json, sync_file, write_atomically
 from trainers.job import PROGRESS, process_of, read_outcome, request_cancel
-from trainers.mergejob import MODEL, PROMPTS, UNLIKE, MergeJob, Record, merged_of, read_record, write_merge
+from trainers.mergejob import (
+    LEAST_PROMPTS,
+    MODEL,
+    PROMPTS,
+    UNLIKE,
+    MergeJob,
+    Record,
+    merged_of,
+    read_record,
+    write_merge,
+)
 
 WAIT_S = 0.2
 MOST_PROMPTS = 100
@@ -101,7 +111,7 @@ class Merging:
 
     def _of(self, version: Version) -> dict[str, str | None]:
         """What tells this merge from any other; it holds no path of this machine."""
-        name = Path(self._base.name).name if Path(self._base.name).is_absolute() else self._base.name
+        name = self._base.location if self._base.is_on_hub else Path(self._base.name).name
         known = {"version": version.id, "adapter_sha256": version.adapter_sha256, "base_form": version.base_form}
         return {**known, "base": name, "base_fingerprint": version.revision}
 
@@ -150,10 +160,10 @@ class Merging:
         for name in SUITE_FILES.values():
             _add(found, run / name, MOST_PROMPTS // len(SUITE_FILES))
         dataset = self._home.dataset_dir(version.dataset or "")
-        sources = [run / name for name in SUITE_FILES.values()]
-        sources += [folder / f"{side}.jsonl" for side in ("test", *SIDES) for folder in (run, dataset)]
-        for path in sources:
+        for path in [run / name for name in SUITE_FILES.values()]:
             _add(found, path, MOST_PROMPTS - len(found))
+        for path in [folder / f"{side}.jsonl" for side in ("test", *SIDES) for folder in (run, dataset)]:
+            _add(found, path, LEAST_PROMPTS - len(found))
         if not found:
             raise Damaged(
                 f"{version.id} cannot be merged: no question is left to compare the merged model on, neither in "

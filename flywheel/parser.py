@@ -122,6 +122,13 @@ def _release(commands: Commands) -> None:
     merge.add_argument("model_version", metavar="vN")
     merge.add_argument("out", metavar="OUT", help="a folder that does not exist yet, or is empty")
 
+    publish = _command(
+        commands, "publish", "a version on the Hub: merged model, adapter, card, scores, lineage; tagged"
+    )
+    publish.add_argument("model_version", metavar="vN")
+    publish.add_argument("--repo", metavar="NAME/MODEL", help="default: FLYWHEEL_HUB_REPO")
+    publish.add_argument("--public", action="store_true", help="everyone may read it (default: private)")
+
 
 def _care(commands: Commands) -> None:
     sql = _command(commands, "sql", "the SQL guard: statements as JSON lines on standard input")

@@ -176,6 +176,12 @@ def _doctor(record: Record) -> str:
     return f"{record['level']:<8} {record['check']}: {record['words'].rstrip('.')}{todo}"
 
 
+def _publish(record: Record) -> str:
+    done = record["publication"]
+    load = f'AutoModelForCausalLM.from_pretrained("{done["repo"]}", revision="{done["tag"]}")'
+    return f"{record['words']}\n{done['visibility'].capitalize()}. Load it: {load}"
+
+
 FORMATTERS = {
     "doctor": _doctor,
     "login-link": _login_link,
@@ -188,6 +194,7 @@ FORMATTERS = {
     "evaluate": _evaluate,
     "keys": _keys,
     "merge": _merge,
+    "publish": _publish,
 }
 
 

@@ -22,6 +22,8 @@ from flywheel.imports import Importer
 from flywheel.keys import Keys
 from flywheel.merging import Merging
 from flywheel.metrics import Metrics
+from flywheel.origins import Origins
+from flywheel.publishing import Publishing
 from flywheel.remarks import Remarks
 from flywheel.roles import Principal, Role, require
 from flywheel.scoring import Scoring
@@ -45,6 +47,7 @@ from storage.hub import Hub
 from storage.keys import KeyStore
 from storage.ledger import LedgerReport, verify
 from storage.lock import HomeLock
+from storage.publications import PublicationStore
 from storage.runs import RunStore
 from storage.versions import VersionStore
 
@@ -73,6 +76,7 @@ class Services:
     training: Training
     versions: Versions
     merging: Merging
+    publishing: Publishing
     wheel: Wheel
     worker: Worker
     backups: Backups
@@ -99,6 +103,7 @@ class Services:
 
     def close(self) -> None:
         """Stop what runs, last started first; then the home is free for another process."""
+        self.publishing.close()
         self.worker.stop()
         self.engine.close()
         self.task.close()
@@ -131,12 +136,14 @@ def _compose(
     feedback, runs, version_store = FeedbackStore(database), RunStore(database), VersionStore(database)
     base = base_model(settings, home)
     scoring = Scoring(version_store, home, base, task, settings)
-    versions = Versions(version_store, home, Standing(version_store, runs, home, base))
+    publications = PublicationStore(database)
+    versions = Versions(version_store, home, Standing(version_store, runs, home, base), publications)
     engine = _engine(settings, base, versions)
     undo.callback(engine.close)
     versions.on_served = _warmer(engine)
     rules = _rules(engine, settings)
     training = Training(database, runs, version_store, datasets, home, base, scoring)
+    merging, origins = Merging(home, base, versions), Origins(home, base, runs, datasets)
     curation = Curation(examples, conversations, task, rules, _bundled(settings))
     frozen = Datasets(datasets, examples, task, home, rules)
     chat = Chat(database, conversations, feedback, examples, engine, task, versions.served, settings)
@@ -158,8 +165,9 @@ def _compose(
         exporter=Exporter(examples, datasets, conversations, feedback),
         training=training,
         versions=versions,
-        merging=Merging(home, base, versions),
         wheel=Wheel(examples, datasets, runs, training, versions, learns_here=not base.is_remote),
+        merging=merging,
+        publishing=Publishing(publications, versions, merging, origins, _hub(settings), settings.hub_repo),
         worker=Worker(training),
         backups=Backups(database, home, base, settings),
     )
@@ -174,6 +182,11 @@ def _engine(settings: Settings, base: BaseModel, versions: Versions) -> Engine:
     from flywheel.serving.remote import RemoteEngine
 
     return RemoteEngine(settings.openai_base_url, base.name, settings.openai_api_key)
+
+
+def _hub(settings: Settings) -> Callable[[], Hub]:
+    """The Hub as these settings know it; the client is loaded when something is asked of it."""
+    return lambda: Hub(settings.hub_endpoint, settings.hub_token or None)
 
 
 def _rules(engine: Engine, settings: Settings) -> Callable[[], Rules]:

@@ -17,6 +17,7 @@ from flywheel.gate_policy import POLICY, Policy
 from flywheel.runfiles import CORRECTED, GENERAL
 from flywheel.serving.engine import BASE_VERSION
 from storage.home import Home
+from storage.publications import Publication
 from storage.runs import RunStore
 from storage.versions import Promotion, Score, Version, VersionStore
 from trainers.files import MANIFEST
@@ -57,6 +58,8 @@ class VersionView:
     verdict: Verdict
     promotion: Promotion | None
     """The newest promotion of this version, if there was one."""
+    publication: Publication | None = None
+    """The newest publication of this version that is whole."""
 
 
 class Standing:

@@ -6,8 +6,8 @@ gate has not passed, but for an owner's written reason; nothing damaged is ever 
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from flywheel import answers
@@ -18,6 +18,7 @@ from flywheel.roles import Principal, Role, require
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec
 from flywheel.standing import Scores, Standing, VersionView
 from storage.home import Home
+from storage.publications import Publication, PublicationStore
 from storage.versions import Promotion, Version, VersionStore
 from trainers.job import ADAPTER_FILES
 
@@ -33,10 +34,12 @@ class Versions:
         versions: VersionStore,
         home: Home,
         standing: Standing,
+        publications: PublicationStore,
         on_served: Callable[[str], None] = lambda version: None,
     ) -> None:
         """`on_served` is told the name of each version that begins to serve, after it is recorded."""
         self._versions, self._home, self._standing = versions, home, standing
+        self._publications = publications
         self.on_served = on_served
         self._deciding = threading.Lock()
 
@@ -73,19 +76,18 @@ class Versions:
     def listing(self, who: Principal) -> list[VersionView]:
         """Every version with its scores and its verdict, newest first."""
         require(who, Role.OWNER)
-        scores, history = self._standing.scores(), self._versions.history()
-        return [self._view(version, scores, history) for version in self._versions.list()]
+        return self._views(self._versions.list())
 
     def newest(self, who: Principal) -> VersionView | None:
         """The version made last; None before the first."""
         require(who, Role.OWNER)
         made = self._versions.list()
-        return self._view(made[0], self._standing.scores(), self._versions.history()) if made else None
+        return self._views(made[:1])[0] if made else None
 
     def show(self, who: Principal, name: str) -> VersionView:
         """One version. Raises NotFound."""
         require(who, Role.OWNER)
-        return self._view(self._version(name), self._standing.scores(), self._versions.history())
+        return self._views([self._version(name)])[0]
 
     def history(self, who: Principal) -> list[Promotion]:
         """Every decision on what serves, newest first."""
@@ -103,9 +105,8 @@ class Versions:
         Raises NotFound for an unknown version or a suite it has not answered.
         """
         require(who, Role.OWNER)
-        scores = self._standing.scores()
-        view = self._view(self._version(name), scores, self._versions.history())
-        return answers.page(scores, self._home, view, suite, limit=limit, offset=offset)
+        (view,) = self._views([self._version(name)])
+        return answers.page(self._standing.scores(), self._home, view, suite, limit=limit, offset=offset)
 
     def sound(self, who: Principal, name: str) -> Version:
         """A trained version whose files are whole and belong to the base configured, all of them read anew.
@@ -166,11 +167,22 @@ class Versions:
         self.on_served(target)
         return promotion
 
-    def _view(self, version: Version, scores: Scores, history: Sequence[Promotion]) -> VersionView:
+    def _views(self, versions: Sequence[Version]) -> list[VersionView]:
+        scores, history, published = self._standing.scores(), self._versions.history(), self._publications.published()
+        return [self._view(version, scores, history, published) for version in versions]
+
+    def _view(
+        self,
+        version: Version,
+        scores: Scores,
+        history: Sequence[Promotion],
+        published: Mapping[str, Publication],
+    ) -> VersionView:
         promotion = next((p for p in history if p.version == version.id and p.kind == "promote"), None)
         # Of one that has served, its worth is what it had over the one it replaced.
         against = promotion.previous if promotion else self.served()
-        return self._standing.view(version, against, promotion, scores)
+        view = self._standing.view(version, against, promotion, scores)
+        return replace(view, publication=published.get(version.id))
 
     def _refuse_damaged(self, version: Version, purpose: str = "served") -> None:
         if problems := self._standing.problems(version, fresh=True):

@@ -89,6 +89,10 @@ class Hub(Spaces):
         info = self._read("read", repo, lambda: self._api.repo_info(repo, revision=revision, repo_type=kind))
         return str(info.sha)
 
+    def is_private(self, repo: str, kind: str = "model") -> bool:
+        """Whether only its owners see the repository."""
+        return bool(self._read("read", repo, lambda: self._api.repo_info(repo, repo_type=kind)).private)
+
     def refs(self, repo: str, kind: str = "model") -> Refs:
         """The branches and tags."""
         found = self._read("read", repo, lambda: self._api.list_repo_refs(repo, repo_type=kind))

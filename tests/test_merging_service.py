@@ -13,15 +13,12 @@ from flywheel import programs
 from flywheel.errors import Conflict, Damaged, Forbidden, InvalidInput, NotFound, Unavailable
 from flywheel.merging import Merged, Merging
 from tests.support.adapters import make_adapter
+from tests.support.shelf import QUESTIONS, add_version, settle
 from tests.support.station import OWNER, REVIEWER, Station, open_station, settings_for
 from tests.support.tiny import chat_row, make_tiny_model
 from tests.trainers.conftest import write_rows
 from trainers import environment
-from trainers.files import sha256_of
 from trainers.job import process_of
-
-QUESTIONS = [chat_row(f"how many {a} in {b}", "select") for a in ("orders", "bikes", "customers") for b in "abcdefghij"]
-OTHERS = [chat_row(f"show me the price of {b}", "select") for b in "abcdefghijklmnopqrstuvwxyz"]
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +36,9 @@ def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def station(base: Path, adapter: Path, tmp_path: Path) -> Iterator[Station]:
     """A home with v1, whose run has 30 test rows and 26 general ones."""
     station = open_station(settings_for(tmp_path / "home", base))
-    run = station.runs.create(dataset="d1", method="sft", preset="quick", settings={}, by="test")
-    folder = station.home.run_dir(run.number)
-    folder.mkdir()
-    write_rows(folder / "test.jsonl", QUESTIONS)
-    write_rows(folder / "general.jsonl", OTHERS)
-    shutil.copytree(adapter, station.home.version_dir("v1"))
-    station.store.create(
-        run=run.number,
-        dataset="d1",
-        base=station.base.name,
-        revision=station.base.fingerprint,
-        base_form="full",
-        adapter_sha256=sha256_of(adapter / "adapter_model.safetensors"),
-        by="test",
-    )
+    add_version(station, adapter)
     yield station
+    settle()
     station.close()
 
 
@@ -118,6 +102,7 @@ def test_only_sound_versions_are_merged(merging: Merging, station: Station, tmp_
 def test_the_same_question_in_other_spelling_counts_once(merging: Merging, station: Station) -> None:
     folder = station.home.run_dir(1)
     (folder / "general.jsonl").unlink()
+    shutil.rmtree(station.home.dataset_dir("d1"))
     write_rows(folder / "test.jsonl", [chat_row(text, "x") for text in ("How many?", "how  many", "HOW MANY.")])
     version = station.store.get("v1")
     assert version is not None

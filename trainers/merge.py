@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers import environment
-from trainers.files import JobError, sync_file, sync_folder, write_json, write_manifest
+from trainers.files import JobError, read_json, sync_file, sync_folder, write_json, write_manifest
 from trainers.job import PROGRESS
 from trainers.mergejob import (
     MODEL,
@@ -100,6 +100,17 @@ def save_merged(model: Any, base_dir: Path, folder: Path) -> None:
     for path in base_dir.iterdir():
         if TOKENIZER_FILE.fullmatch(path.name) or path.name == GENERATION:
             shutil.copyfile(path, folder / path.name)
+    forget_places(folder)
+
+
+def forget_places(folder: Path) -> None:
+    """Take out of the settings where on some machine the model once lay."""
+    for name in ("config.json", "tokenizer_config.json"):
+        if (folder / name).exists():
+            given = read_json(folder / name)
+            kept = {key: value for key, value in given.items() if key not in ("_name_or_path", "name_or_path")}
+            if kept != given:
+                write_json(folder / name, kept)
 
 
 class _Merge:

@@ -27,6 +27,7 @@ OPERATIONS: dict[str, Operation] = {
     "rollback": models.rollback,
     "keys": keys.keys,
     "merge": release.merge,
+    "publish": release.publish,
     "login-link": care.login_link,
     "backup": care.backup,
     "doctor": care.doctor,

@@ -12,6 +12,7 @@ from flywheel.services import Services
 from flywheel.standing import Measure, SuiteView, VersionView
 from flywheel.ui import markup
 from flywheel.ui.charts import Interval, score_chart
+from flywheel.ui.publish import PublishPanel
 from flywheel.ui.shell import caller, elsewhere, strip
 from flywheel.ui.wiring import on_load, wire
 
@@ -52,6 +53,7 @@ class VersionsPage:
                             label="Reason", placeholder="why this version may serve", elem_id="override"
                         )
                         override = gr.Button("Promote with this reason", variant="stop", elem_id="promote-override")
+            PublishPanel(self._services).build(version)
             with gr.Row():
                 suite = gr.Radio(label="Answers side by side", choices=list(SUITES), value="corrected", elem_id="suite")
                 page = gr.Number(label="Page", value=1, minimum=1, precision=0, elem_id="answers-page")
@@ -147,8 +149,10 @@ def versions_view(views: list[VersionView]) -> str:
         told = [scores.get(name, "not scored") for name in SUITES]
         version = view.version
         gate = "overridden" if view.promotion and view.promotion.override else view.verdict.state
-        rows.append([version.id, version.state, version.dataset, version.run, *told, gate, version.base_form])
-    return markup.table(["version", "state", "dataset", "run", *SUITES, "gate", "base form"], rows)
+        published = view.publication.repo if view.publication else "no"
+        known = [version.id, version.state, version.dataset, version.run]
+        rows.append([*known, *told, gate, version.base_form, published])
+    return markup.table(["version", "state", "dataset", "run", *SUITES, "gate", "base form", "published"], rows)
 
 
 def percent(measure: Measure | None) -> str:

@@ -18,6 +18,7 @@ from flywheel.versions import Versions
 from storage.database import Database
 from storage.datasets import DatasetRow, DatasetStore, DatasetVersion
 from storage.home import Home
+from storage.publications import PublicationStore
 from storage.runs import RunStore
 from storage.versions import VersionStore
 from tests.support.tiny import chat_row
@@ -100,7 +101,7 @@ def open_station(settings: Settings) -> Station:
     base = base_model(settings)
     scoring = Scoring(store, home, base, ChatTask(""), settings)
     training = Training(database, runs, store, datasets, home, base, scoring)
-    versions = Versions(store, home, Standing(store, runs, home, base))
+    versions = Versions(store, home, Standing(store, runs, home, base), PublicationStore(database))
     return Station(settings, home, base, database, datasets, runs, store, training, versions)
 
 

@@ -1,0 +1,81 @@
+"""The part of `/versions` that publishes: where to, a button, how far it is, and what was published before.
+
+What it shows is read from the service and the store each time, so a reload and a second viewer see the same.
+"""
+
+from typing import Any
+
+import gradio as gr
+
+from flywheel.publishing import Progress
+from flywheel.services import Services
+from flywheel.ui import markup
+from flywheel.ui.shell import caller
+from flywheel.ui.wiring import on_load, tick, wire
+from storage.publications import Publication
+
+KINDS = {"running": "info", "published": "good", "unchanged": "info", "failed": "bad"}
+SHOWN = 10
+
+
+class PublishPanel:
+    """Publishes the version chosen on the page."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def build(self, version: gr.Dropdown) -> None:
+        """Lay out the panel and wire it to the choice of a version."""
+        with gr.Accordion("Publish to the Hub", open=False):
+            with gr.Row():
+                repo = gr.Textbox(
+                    label="Repository",
+                    value=self._services.publishing.default_repo,
+                    placeholder="name/model",
+                    elem_id="publish-repo",
+                )
+                public = gr.Checkbox(label="Public", value=False, elem_id="publish-public")
+            publish = gr.Button("Publish", elem_id="publish")
+        status = gr.HTML(elem_id="publication")
+        timer = gr.Timer(1.0)
+        order = {"version": version, "repo": repo, "public": public}
+        wire(publish.click, self.publish, order, [status, publish], "versions_publish")
+        on_load(self.watch, {}, [status, publish], "versions_publication")
+        tick(timer.tick, self.watch, {}, [status, publish], "versions_publication_tick")
+
+    def publish(self, version: str | None, repo: str, public: bool, request: gr.Request) -> tuple[str, Any]:
+        """Begin to publish the chosen version."""
+        from flywheel.ui.versions import chosen
+
+        self._services.publishing.start(caller(request), chosen(version), repo or None, public=bool(public))
+        return self.watch(request)
+
+    def watch(self, request: gr.Request) -> tuple[str, Any]:
+        """The publication at hand, and those before it."""
+        who, publishing = caller(request), self._services.publishing
+        progress = publishing.progress(who)
+        busy = progress is not None and progress.state == "running"
+        return publication_view(progress, publishing.history(who)), gr.Button(interactive=not busy)
+
+
+def publication_view(progress: Progress | None, history: list[Publication]) -> str:
+    """What goes on or how it ended, then every attempt, newest first."""
+    note = ""
+    if progress is not None:
+        done = "" if progress.fraction is None else f", {progress.fraction:.0%}"
+        note = markup.note(f"{progress.words}{done}", KINDS[progress.state])
+    if not history:
+        return note
+    at_hand = progress is not None and progress.state == "running"
+    rows = [_row(one, at_hand and number == 0) for number, one in enumerate(history[:SHOWN])]
+    columns = ["version", "repository", "state", "commit", "tag", "when", "by", "told"]
+    return note + markup.table(columns, rows, "Publications, newest first")
+
+
+def _row(one: Publication, at_hand: bool) -> list[object]:
+    state, told = one.state, one.reason or ""
+    if state == "started":
+        state = "running" if at_hand else "interrupted"
+        told = "" if at_hand else "Publish again: it goes on where it was."
+    when = f"{one.ended or one.created:%Y-%m-%d %H:%M}"
+    return [one.version, one.repo, state, (one.commit or "")[:12], one.tag or "", when, one.by, told]
