@@ -1,0 +1,222 @@
+"""Answering speed: many users at once, one user, and promotions in between, against peers in the same run.
+
+    python -m benchmarks.serving [--rounds 5] [--users 8]
+
+Two kinds of answers: the starter's own (about a dozen tokens) and long ones (96 tokens, by a random model of the
+starter's size). Contenders take turns within a round; medians and their ratios are printed. Peers: a bare `generate`
+loop for one user, `generate_batch` (transformers' continuous batching) for many. On a busy machine single figures mean
+little; the ratios were taken side by side.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from flywheel.roles import Principal, Role
+from flywheel.services import build_services
+from flywheel.serving.engine import AdapterSpec, Generation, Message, Sampling
+from flywheel.serving.local import LocalEngine, _use_cores
+from flywheel.settings import read
+from starter.paths import DATA_DIR, MODEL_DIR
+from storage.files import sha256_file
+from tests.support.adapters import make_adapter
+from tests.support.tiny import make_tiny_model
+
+EACH, LONG = 6, 96
+"""Questions of a user; tokens of a long answer."""
+Speed = tuple[float, list[float]]
+"""Tokens a second, and seconds to each first token."""
+
+
+def questions(count: int) -> list[str]:
+    rows = [json.loads(line) for line in (DATA_DIR / "handwritten_test.jsonl").read_text().splitlines()]
+    return [row["question"] for row in rows][:count]
+
+
+def chat(question: str) -> list[Message]:
+    return [{"role": "user", "content": question}]
+
+
+def timed(ask: Callable[[], Sequence[Generation]]) -> Speed:
+    began = time.perf_counter()
+    answers = ask()
+    seconds = time.perf_counter() - began
+    firsts = [answer.first_token_s or 0.0 for answer in answers]
+    return sum(answer.completion_tokens for answer in answers) / seconds, firsts
+
+
+def in_turn(engine: LocalEngine, asked: Sequence[str], sampling: Sampling) -> list[Generation]:
+    return [engine.submit(chat(question), "v0", sampling).result() for question in asked]
+
+
+def at_once(engine: LocalEngine, asked: Sequence[str], sampling: Sampling, users: int) -> list[Generation]:
+    """Each user asks the next question when the last is answered."""
+    said: list[list[Generation]] = [[] for _ in range(users)]
+
+    def user(number: int) -> None:
+        said[number] = in_turn(engine, asked[number::users], sampling)
+
+    threads = [threading.Thread(target=user, args=(number,)) for number in range(users)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [answer for some in said for answer in some]
+
+
+class Bare:
+    """The same base in a plain transformers program."""
+
+    def __init__(self, base: Path, tokens: int) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        _use_cores()
+        self.model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
+        self.tokenizer, self.tokens = AutoTokenizer.from_pretrained(base), tokens
+
+    def prompt(self, question: str) -> Any:
+        return self.tokenizer.apply_chat_template(
+            chat(question), add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+
+    def loop(self, asked: Sequence[str]) -> float:
+        """Tokens a second, one question after another."""
+        began, tokens = time.perf_counter(), 0
+        for question in asked:
+            prompt = self.prompt(question)
+            whole = self.model.generate(**prompt, max_new_tokens=self.tokens, do_sample=False)
+            ids = whole[0, prompt["input_ids"].shape[1] :]
+            self.tokenizer.decode(ids, skip_special_tokens=True)
+            tokens += len(ids)
+        return tokens / (time.perf_counter() - began)
+
+    def batched(self, asked: Sequence[str]) -> float:
+        """Tokens a second with continuous batching, which gets all questions at once."""
+        from transformers import ContinuousBatchingConfig, GenerationConfig
+
+        config = self.model.generation_config
+        given = GenerationConfig(
+            max_new_tokens=self.tokens,
+            do_sample=False,
+            eos_token_id=config.eos_token_id,
+            pad_token_id=config.pad_token_id,
+        )
+        small = ContinuousBatchingConfig(page_size=32, num_blocks=256, max_batch_tokens=256)
+        inputs = [self.prompt(question)["input_ids"][0].tolist() for question in asked]
+        began = time.perf_counter()
+        done = self.model.generate_batch(
+            inputs, generation_config=given, continuous_batching_config=small, progress_bar=False
+        )
+        return sum(len(one.generated_tokens) for one in done.values()) / (time.perf_counter() - began)
+
+
+def compare(base: Path, tokens: int, users: int, rounds: int) -> None:
+    """Many users and one user at one base."""
+    engine = LocalEngine(str(base), None, lambda version: None)
+    print("  " + engine.wait_ready(120)[1])
+    asked, sampling, bare = questions(users * EACH), Sampling(max_new_tokens=tokens), Bare(base, tokens)
+    few = asked[: 2 * users]
+    speeds: dict[str, list[float]] = {}
+    firsts: list[float] = []
+    for _ in range(rounds + 1):
+        crowd, first = timed(lambda: at_once(engine, asked, sampling, users))
+        firsts += first
+        found = {"at once": crowd, "in turn": timed(lambda: in_turn(engine, few, sampling))[0], "bare": bare.loop(few)}
+        for name, speed in found.items():
+            speeds.setdefault(name, []).append(speed)
+        # Last, because it changes the settings of the model it runs on.
+        peer = Bare(base, tokens)
+        speeds.setdefault("peer", []).append(peer.batched(asked))
+    engine.close()
+    middle = {name: statistics.median(some[1:]) for name, some in speeds.items()}
+    firsts.sort()
+    print(f"  {users} users at once    {middle['at once']:7.0f} tokens/s")
+    print(
+        f"  one after another   {middle['in turn']:7.0f} tokens/s   at once = {ratio(speeds, 'at once', 'in turn')} x"
+    )
+    print(f"  bare generate       {middle['bare']:7.0f} tokens/s   one user = {ratio(speeds, 'in turn', 'bare')} x")
+    print(f"  generate_batch      {middle['peer']:7.0f} tokens/s   at once = {ratio(speeds, 'at once', 'peer')} x")
+    p95 = firsts[int(len(firsts) * 0.95)]
+    print(f"  first token, {users} users: p50 {statistics.median(firsts) * 1e3:.0f} ms, p95 {p95 * 1e3:.0f} ms")
+
+
+def ratio(speeds: dict[str, list[float]], ours: str, theirs: str) -> str:
+    pairs = [a / b for a, b in zip(speeds[ours][1:], speeds[theirs][1:], strict=True)]
+    return f"{statistics.median(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
+
+
+def page(base: Path, task: str, tokens: int, rounds: int) -> None:
+    """One user through all that a page does for an answer: checks, both turns stored, a statement run."""
+    with tempfile.TemporaryDirectory() as home:
+        given = {} if base == MODEL_DIR else {"FLYWHEEL_BASE_MODEL": str(base)}
+        services = build_services(read({"FLYWHEEL_HOME": home, "FLYWHEEL_TASK": task, **given}))
+        services.wait_until_ready()
+        who, bare, asked = Principal("bench", Role.OWNER), Bare(base, tokens), questions(16)
+        speeds: dict[str, list[float]] = {"page": [], "bare": []}
+        for _ in range(rounds + 1):
+            began, written = time.perf_counter(), 0
+            for question in asked:
+                *_, last = services.chat.reply(who, None, question, sampling=Sampling(max_new_tokens=tokens))
+                written += last.turn.details["completion_tokens"] if last.turn else 0
+            speeds["page"].append(written / (time.perf_counter() - began))
+            speeds["bare"].append(bare.loop(asked))
+        services.close()
+    print(f"  the page's path     {statistics.median(speeds['page'][1:]):7.0f} tokens/s", end="   ")
+    print(f"= {ratio(speeds, 'page', 'bare')} x bare generate")
+
+
+def promotions(base: Path, users: int) -> None:
+    """Answers under way while other versions are loaded and asked."""
+    with tempfile.TemporaryDirectory() as folder:
+        specs = {}
+        for seed in (1, 2, 3):
+            path = make_adapter(base, Path(folder) / f"v{seed}", seed=seed)
+            specs[f"v{seed}"] = AdapterSpec(path, "full", sha256_file(path / "adapter_model.safetensors"))
+        engine = LocalEngine(str(base), None, specs.get)
+        engine.wait_ready(120)
+        asked, long = questions(users), Sampling(max_new_tokens=256)
+        alone = [engine.submit(chat(question), "v1", long).result().text for question in asked]
+        streams = [engine.submit(chat(question), "v1", long) for question in asked]
+        waits = []
+        for version in ("v2", "v3") * 3:
+            began = time.perf_counter()
+            engine.warm(version)
+            waits.append(time.perf_counter() - began)
+            engine.submit(chat(asked[0]), version, Sampling(max_new_tokens=8)).result()
+        answers = [stream.result() for stream in streams]
+        engine.close()
+    broken = sum(answer.error is not None for answer in answers)
+    mixed = sum(answer.text != text for answer, text in zip(answers, alone, strict=True)) - broken
+    print(
+        f"  {users} streams, {len(waits)} promotions: {broken} broken, {mixed} mixed; longest {max(waits) * 1e3:.0f} ms"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--users", type=int, default=8)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        big = make_tiny_model(
+            Path(folder) / "long", vocab=1536, hidden=256, layers=4, heads=4, key_value_heads=4, intermediate=512
+        )
+        print("the starter's answers")
+        compare(MODEL_DIR, 128, options.users, options.rounds)
+        page(MODEL_DIR, "sql", 128, options.rounds)
+        print(f"answers of up to {LONG} tokens, a random model of the starter's size")
+        compare(big, LONG, options.users, options.rounds)
+        page(big, "chat", LONG, options.rounds)
+        print("promotions")
+        promotions(MODEL_DIR, options.users)
+
+
+if __name__ == "__main__":
+    main()
