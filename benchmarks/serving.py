@@ -12,9 +12,9 @@ import argparse
 import json
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +55,10 @@ def in_turn(engine: LocalEngine, asked: Sequence[str], sampling: Sampling) -> li
     return [engine.submit(chat(question), "v0", sampling).result() for question in asked]
 
 
-def at_once(engine: LocalEngine, asked: Sequence[str], sampling: Sampling, users: int) -> list[Generation]:
+def at_once(ask: Callable[[Sequence[str]], Sequence[Any]], asked: Sequence[str], users: int) -> list[Any]:
     """Each user asks the next question when the last is answered."""
-    said: list[list[Generation]] = [[] for _ in range(users)]
-
-    def user(number: int) -> None:
-        said[number] = in_turn(engine, asked[number::users], sampling)
-
-    threads = [threading.Thread(target=user, args=(number,)) for number in range(users)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(users) as pool:
+        said = list(pool.map(ask, [asked[number::users] for number in range(users)]))
     return [answer for some in said for answer in some]
 
 
@@ -126,7 +118,7 @@ def compare(base: Path, tokens: int, users: int, rounds: int) -> None:
     speeds: dict[str, list[float]] = {}
     firsts: list[float] = []
     for _ in range(rounds + 1):
-        crowd, first = timed(lambda: at_once(engine, asked, sampling, users))
+        crowd, first = timed(lambda: at_once(lambda some: in_turn(engine, some, sampling), asked, users))
         firsts += first
         found = {"at once": crowd, "in turn": timed(lambda: in_turn(engine, few, sampling))[0], "bare": bare.loop(few)}
         for name, speed in found.items():
@@ -152,24 +144,33 @@ def ratio(speeds: dict[str, list[float]], ours: str, theirs: str) -> str:
     return f"{statistics.median(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})"
 
 
-def page(base: Path, task: str, tokens: int, rounds: int) -> None:
-    """One user through all that a page does for an answer: checks, both turns stored, a statement run."""
+def page(base: Path, task: str, tokens: int, users: int, rounds: int) -> None:
+    """All that a page does for an answer: checks, both turns stored, a statement run."""
     with tempfile.TemporaryDirectory() as home:
         given = {} if base == MODEL_DIR else {"FLYWHEEL_BASE_MODEL": str(base)}
         services = build_services(read({"FLYWHEEL_HOME": home, "FLYWHEEL_TASK": task, **given}))
         services.wait_until_ready()
-        who, bare, asked = Principal("bench", Role.OWNER), Bare(base, tokens), questions(16)
-        speeds: dict[str, list[float]] = {"page": [], "bare": []}
+        who, bare, asked = Principal("bench", Role.OWNER), Bare(base, tokens), questions(2 * users)
+
+        def ask(some: Sequence[str]) -> list[int]:
+            return [reply(question) for question in some]
+
+        def reply(question: str) -> int:
+            *_, last = services.chat.reply(who, None, question, sampling=Sampling(max_new_tokens=tokens))
+            assert last.turn and last.turn.state == "complete"
+            return int(last.turn.details["completion_tokens"])
+
+        speeds: dict[str, list[float]] = {"crowd": [], "one": [], "bare": []}
         for _ in range(rounds + 1):
-            began, written = time.perf_counter(), 0
-            for question in asked:
-                *_, last = services.chat.reply(who, None, question, sampling=Sampling(max_new_tokens=tokens))
-                written += last.turn.details["completion_tokens"] if last.turn else 0
-            speeds["page"].append(written / (time.perf_counter() - began))
+            for name, call in (("one", lambda: ask(asked)), ("crowd", lambda: at_once(ask, asked, users))):
+                began = time.perf_counter()
+                written = sum(call())
+                speeds[name].append(written / (time.perf_counter() - began))
             speeds["bare"].append(bare.loop(asked))
         services.close()
-    print(f"  the page's path     {statistics.median(speeds['page'][1:]):7.0f} tokens/s", end="   ")
-    print(f"= {ratio(speeds, 'page', 'bare')} x bare generate")
+    one, crowd = (statistics.median(speeds[name][1:]) for name in ("one", "crowd"))
+    print(f"  one user, the page's path  {one:7.0f} tokens/s   = {ratio(speeds, 'one', 'bare')} x bare generate")
+    print(f"  {users} users, the page's path  {crowd:6.0f} tokens/s   = {ratio(speeds, 'crowd', 'one')} x one user")
 
 
 def promotions(base: Path, users: int) -> None:
@@ -210,10 +211,10 @@ def main() -> None:
         )
         print("the starter's answers")
         compare(MODEL_DIR, 128, options.users, options.rounds)
-        page(MODEL_DIR, "sql", 128, options.rounds)
+        page(MODEL_DIR, "sql", 128, options.users, options.rounds)
         print(f"answers of up to {LONG} tokens, a random model of the starter's size")
         compare(big, LONG, options.users, options.rounds)
-        page(big, "chat", LONG, options.rounds)
+        page(big, "chat", LONG, options.users, options.rounds)
         print("promotions")
         promotions(MODEL_DIR, options.users)
 

@@ -128,7 +128,10 @@ class LocalEngine:
         """
         self._need_ready()
         done: Future[None] = Future()
-        self._queue.put(Warm(version, done))
+        with self._opening:
+            if self._closed:
+                raise Unavailable(STOPPED)
+            self._queue.put(Warm(version, done))
         try:
             done.result(timeout_s)
         except TimeoutError as error:
@@ -227,9 +230,12 @@ class LocalEngine:
             model = models.select(BASE_VERSION, None)
         self._tokenizer = models.tokenizer
         most_tokens = _memory(model) // max(1, models.memory.bytes_per_token)
-        self._context = min(_context_length(model, models.tokenizer), most_tokens)
+        written = _context_length(model, models.tokenizer)
+        self._context = min(written, most_tokens)
         self._ends = _end_ids(model, models.tokenizer)
         where = f"on {model.device} in {str(model.dtype).removeprefix('torch.')}"
+        if self._context < written:
+            where += f"; it reads {self._context} tokens of {written}, for which there is memory"
         if models.memory.apart:
             where += f"; answers take turns and share no step, because {models.memory.apart}"
         log.info("%s is ready %s after %.1f s", self._base, where, time.monotonic() - began)

@@ -63,9 +63,13 @@ class Models:
 
     def _slot(self, base_form: str) -> "_Slot":
         if base_form not in self._slots:
+            import torch
+
             from trainers.base import load_base
 
-            model, tokenizer = load_base(self._base, self._revision, base_form)
+            # Weights made in inference mode could not be changed outside it ever after.
+            with torch.inference_mode(False):
+                model, tokenizer = load_base(self._base, self._revision, base_form)
             if self.tokenizer is None:
                 self.tokenizer, self.memory = tokenizer, try_memory(model)
             self._slots[base_form] = _Slot(model)
@@ -97,16 +101,18 @@ class _Slot:
         return self._loaded.get(version) == sha256
 
     def load(self, version: str, spec: AdapterSpec, keep: Container[str]) -> None:
+        import torch
         from peft import PeftModel
 
         self._make_room(version, keep)
-        if self._peft is None:
-            self._peft = PeftModel.from_pretrained(
-                self._model, str(spec.path), adapter_name=version, is_trainable=False
-            )
-            self._active = version
-        else:
-            self._peft.load_adapter(str(spec.path), adapter_name=version, is_trainable=False)
+        with torch.inference_mode(False):
+            if self._peft is None:
+                self._peft = PeftModel.from_pretrained(
+                    self._model, str(spec.path), adapter_name=version, is_trainable=False
+                )
+                self._active = version
+            else:
+                self._peft.load_adapter(str(spec.path), adapter_name=version, is_trainable=False)
         self._loaded[version] = spec.sha256
 
     def select(self, version: str) -> Any:

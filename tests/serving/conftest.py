@@ -7,6 +7,7 @@ from flywheel.serving.engine import AdapterSpec
 from flywheel.serving.local import LocalEngine
 from storage.files import sha256_file
 from tests.support.adapters import make_adapter
+from tests.support.crowd import Oracle, make_oracle
 from tests.support.tiny import make_tiny_model
 
 
@@ -33,3 +34,8 @@ def engine(tiny: Path, adapters: dict[str, AdapterSpec]) -> Iterator[LocalEngine
     assert engine.wait_ready(60)[0], engine.ready()[1]
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def alone(tiny: Path, adapters: dict[str, AdapterSpec]) -> Oracle:
+    return make_oracle(tiny, adapters)
