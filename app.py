@@ -16,6 +16,8 @@ from flywheel.ui.server import Server  # noqa: E402
 def main(settings: Settings | None = None) -> int:
     """Serve until a signal. 1 when it cannot start, with one line that says why."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # How far a download is belongs into the terminal, whoever else is silent.
+    logging.getLogger("flywheel.base_fetch").setLevel(logging.INFO)
     try:
         settings = settings or read()
         require_free_port(settings)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flywheel.base_model import COMMIT, BaseModel
 from flywheel.errors import Unavailable
-from flywheel.serving.loading import Say
+from flywheel.serving.loading import Base, Say
 from storage.errors import HubBusy
 from storage.hub import Hub
 from trainers.weights import BASE_FILES, check_base, check_config
@@ -32,22 +32,21 @@ class BaseFetch:
     def __init__(self, base: BaseModel, hub: Hub, retry_s: float = RETRY_S) -> None:
         self._base, self._hub, self._retry_s = base, hub, retry_s
         self._told = -1
-        self.note = ""
-        """What a person should know about where it came from."""
+        self._note = ""
 
-    def prepare(self, say: Say, closing: threading.Event) -> tuple[str, str | None]:
-        """Have the base here and sound; returns what a loader is given: location and revision.
+    def prepare(self, say: Say, closing: threading.Event) -> Base:
+        """Have the base here and sound; returns what a loader is given.
 
         Raises JobError for a model that is not loaded here, HubDenied and HubMissing, Unavailable for a full disk,
         Closing. Does not return while the Hub is away and the cache lacks the base; it says so and tries again.
         """
         if not self._base.is_on_hub:
             check_base(self._base.name, Path(self._base.location))
-            return self._base.location, None
+            return Base(self._base.location, None)
         while True:
             try:
                 self._base.pin(*self._fetched(say, closing))
-                return self._base.location, self._base.revision
+                return Base(self._base.location, self._base.revision, self._note)
             except HubBusy as error:
                 log.warning("%s", error)
                 say(
@@ -72,7 +71,7 @@ class BaseFetch:
             if (folder := self._cached(wanted)) is None:
                 raise
             log.warning("%s The copy of `%s` in the cache is used: %s.", error, self._base.name, folder.name[:12])
-            self.note = "from the cache, because the Hub cannot be reached"
+            self._note = "from the cache, because the Hub cannot be reached"
             return folder.name, folder
         check_config(self._base.name, small)
         if folder := self._cached(small.name):

@@ -75,8 +75,8 @@ class BaseModel:
 
     @property
     def folder(self) -> Path | None:
-        """Where its files lie; None for one of the Hub that is not here yet."""
-        return self.hub_folder if self.is_on_hub else Path(self.location)
+        """Where its files lie; None for one of the Hub that is not here yet, and for one at another server."""
+        return self.hub_folder if self.is_on_hub or self.is_remote else Path(self.location)
 
     @property
     def fingerprint(self) -> str | None:

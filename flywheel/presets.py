@@ -76,6 +76,12 @@ def plan(
         raise InvalidInput(str(error)) from error
 
 
+def limits() -> str:
+    """What a run cannot have on this machine, and what is done instead; empty where there is nothing to say."""
+    problem = no_four_bit()
+    return f"{problem} A plain LoRA is trained instead; it takes more memory." if problem else ""
+
+
 def recorded(job: Job) -> dict[str, Any]:
     """The job as the store keeps it with the run."""
     return {key: value for key, value in asdict(job).items() if key not in ("libraries", "resume_from")}

@@ -3,7 +3,8 @@
 Knows how the parts are put together and nothing of what they do. Imports no page and, itself, no model library.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ from storage.datasets import DatasetStore
 from storage.examples import ExampleStore
 from storage.feedback import FeedbackStore
 from storage.home import Home
-from storage.hub import Hub
+from storage.hub import Hub, Patience
 from storage.keys import KeyStore
 from storage.ledger import LedgerReport, verify
 from storage.lock import HomeLock
@@ -52,6 +53,8 @@ from storage.runs import RunStore
 from storage.versions import VersionStore
 
 READY_SECONDS = 120.0
+WORDS_SECONDS = 1.0
+"""How often it is looked whether there is something new to tell."""
 
 
 @dataclass
@@ -64,6 +67,7 @@ class Services:
     identity: Identity
     keys: Keys
     database: Database
+    base: BaseModel
     engine: Engine
     task: Task
     chat: Chat
@@ -84,9 +88,27 @@ class Services:
 
     def wait_until_ready(self) -> None:
         """Block until the model answers. Raises Unavailable with the reason when it cannot."""
-        ready, words = self.engine.wait_ready(READY_SECONDS)
-        if not ready:
-            raise Unavailable(f"The model does not answer: {words}. Look at the settings, then try again.")
+        for _ in self.waiting():
+            pass
+
+    def waiting(self) -> Iterator[str]:
+        """Wait until the model answers, telling what is being done when it takes its time: a download may take hours.
+
+        Raises Unavailable when it cannot answer, or when nothing new is told for READY_SECONDS.
+        """
+        told, patient_until = "", time.monotonic() + READY_SECONDS
+        while True:
+            began = time.monotonic()
+            ready, words = self.engine.wait_ready(WORDS_SECONDS)
+            if ready:
+                return
+            if words != told:
+                told, patient_until = words, time.monotonic() + READY_SECONDS
+                yield words
+            elif time.monotonic() - began < WORDS_SECONDS / 2 or time.monotonic() > patient_until:
+                raise Unavailable(
+                    f"The model does not answer: {words.rstrip('.')}. Look at the settings, then try again."
+                )
 
     def login_links(self, who: Principal, role: str, name: str) -> list[str]:
         """The same link under each address of the app: it signs its opener in. Only the owner makes one."""
@@ -154,6 +176,7 @@ def _compose(
         identity=Identity(home.secret(), home.owner_token(), settings),
         keys=Keys(KeyStore(database), home.owner_token()),
         database=database,
+        base=base,
         engine=engine,
         task=task,
         chat=chat,
@@ -175,7 +198,8 @@ def _compose(
 
 def _engine(settings: Settings, base: BaseModel, versions: Versions) -> Engine:
     if not base.is_remote:
-        fetch = BaseFetch(base, Hub(settings.hub_endpoint, settings.hub_token))
+        # The fetch has a patience of its own, which ends when the process does.
+        fetch = BaseFetch(base, Hub(settings.hub_endpoint, settings.hub_token, Patience(read_s=3)))
         adapters, first = versions.adapter, versions.served()
         return LocalEngine(base.location, base.revision, adapters, name=base.name, first=first, prepare=fetch.prepare)
     # Not at the top: its client library is of no use to anybody else, and takes its time to load.

@@ -10,6 +10,7 @@ import pytest
 from flywheel.base_fetch import BaseFetch, Closing
 from flywheel.base_model import BaseModel, base_model, front_matter
 from flywheel.errors import Unavailable
+from flywheel.serving.loading import Base
 from flywheel.settings import read
 from storage.errors import HubMissing
 from storage.home import Home
@@ -44,7 +45,7 @@ def base_of(home: Home, name: str = NAME) -> BaseModel:
     return base_model(replace(read({}), base_model=name), home)
 
 
-def fetch(hub: HubServer, base: BaseModel, told: Told | None = None) -> tuple[str, str | None]:
+def fetch(hub: HubServer, base: BaseModel, told: Told | None = None) -> Base:
     fetcher = BaseFetch(base, Hub(hub.url, hub.reader, QUICK), retry_s=0.05)
     return fetcher.prepare(told if told is not None else Told(), threading.Event())
 
@@ -60,7 +61,7 @@ def test_only_what_a_model_needs_is_fetched(hub: HubServer, home: Home, tiny: Pa
     hub.add("model", NAME, tiny, private=True)
     repo = hub.add("model", NAME, extra)
     base, told = base_of(home), Told()
-    assert fetch(hub, base, told) == (NAME, repo.head.sha)
+    assert fetch(hub, base, told) == (NAME, repo.head.sha, "")
     names = {path.relative_to(base.present()).as_posix() for path in base.present().rglob("*") if path.is_file()}
     assert names == {path.name for path in tiny.iterdir()} | {"README.md", "LICENSE"}
     assert told[-1].startswith(f"downloading `{NAME}`: 100 % of ")
@@ -87,7 +88,7 @@ def test_a_home_stays_with_its_commit(hub: HubServer, home: Home, tiny: Path) ->
     asked = len(hub.log)
     again = base_of(home)
     assert again.fingerprint == first
-    assert fetch(hub, again) == (NAME, first)
+    assert fetch(hub, again) == (NAME, first, "")
     assert len(hub.log) == asked, "what is in the cache needs no Hub"
 
 
@@ -143,7 +144,7 @@ def test_without_the_hub_the_cache_is_used(hub: HubServer, home: Home, tiny: Pat
     hub.stop()
     other = base_of(Home.open(tmp_path / "other"))
     assert other.fingerprint is None
-    assert fetch(hub, other) == (NAME, sha)
+    assert fetch(hub, other) == (NAME, sha, "from the cache, because the Hub cannot be reached")
 
 
 def test_closing_ends_the_waiting(hub: HubServer, home: Home) -> None:

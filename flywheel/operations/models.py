@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from flywheel import presets
 from flywheel.errors import NotFound
 from flywheel.operations.event import Arguments, Event
 from flywheel.roles import Principal
@@ -14,6 +15,8 @@ RUN_STATES_OPEN = ("queued", "running", "evaluating")
 
 def train(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
     """Start a run; with `wait`, follow it to its end."""
+    if words := presets.limits():
+        yield {"progress": words}
     run = services.training.start(
         who,
         dataset=args.get("dataset"),

@@ -37,11 +37,21 @@ OPERATIONS: dict[str, Operation] = {
 COUNTS_TOKENS = ("ask", "import", "review", "freeze")
 """Operations that need the base's tokenizer: what is too long for it is refused. A model elsewhere has none here."""
 
+NEEDS_BASE = ("train", "evaluate", "merge", "publish")
+"""Operations that need the base's files, though not the model in memory."""
+
 
 def perform(services: Services, who: Principal, name: str, args: Arguments) -> Iterator[Event]:
     """Run one operation by its name. Raises InvalidInput for an unknown name."""
     if name not in OPERATIONS:
         raise InvalidInput(f"There is no operation `{name}`. `python -m flywheel --help` lists the commands.")
     if name in COUNTS_TOKENS and (name == "ask" or not services.settings.is_remote):
-        services.wait_until_ready()
+        yield from _waiting(services)
+    if name in NEEDS_BASE and services.base.is_on_hub and services.base.folder is None:
+        yield from _waiting(services)
     yield from OPERATIONS[name](services, who, args)
+
+
+def _waiting(services: Services) -> Iterator[Event]:
+    for words in services.waiting():
+        yield {"progress": words}

@@ -1,7 +1,7 @@
 """What an engine takes to have its base model here before it loads it. Knows no Hub."""
 
 import threading
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Say(Protocol):
@@ -10,10 +10,18 @@ class Say(Protocol):
     def __call__(self, words: str, *, stuck: bool = False) -> None: ...
 
 
+class Base(NamedTuple):
+    """What a loader is given, and what a person should know about where it came from (often nothing)."""
+
+    location: str
+    revision: str | None
+    note: str = ""
+
+
 class Prepare(Protocol):
-    """Has the base here; returns what a loader is given, its place and revision.
+    """Has the base here; returns what a loader is given.
 
     Raises what is wrong in words; ends soon, by any error, once `closing` is set.
     """
 
-    def __call__(self, say: Say, closing: threading.Event) -> tuple[str, str | None]: ...
+    def __call__(self, say: Say, closing: threading.Event) -> Base: ...

@@ -45,7 +45,7 @@ class LocalEngine:
     ) -> None:
         """Start loading in the background; `ready` tells when it is done.
 
-        `prepare` has the base here before it is loaded, telling how far it is, and returns its place and revision.
+        `prepare` has the base here before it is loaded, telling how far it is, and returns where.
         `base` is a folder or a Hub id in the local cache, `name` what people call it. `adapters` finds a version's
         adapter (None: unknown). `first` is the version whose weights are loaded at once; others follow on first use.
         """
@@ -215,8 +215,9 @@ class LocalEngine:
     def _load(self) -> Loop:
         from trainers.environment import silence
 
+        note = ""
         if self._prepare is not None:
-            self._source, self._revision = self._prepare(self._say, self._closing)
+            self._source, self._revision, note = self._prepare(self._say, self._closing)
             self._say(f"loading `{self._base}`")
         began = time.monotonic()
         silence()
@@ -234,6 +235,7 @@ class LocalEngine:
         self._context = min(written, most_tokens)
         self._ends = _end_ids(model, models.tokenizer)
         where = f"on {model.device} in {str(model.dtype).removeprefix('torch.')}"
+        where += f" ({note})" if note else ""
         if self._context < written:
             where += f"; it reads {self._context} tokens of {written}, for which there is memory"
         if models.memory.apart:

@@ -109,7 +109,7 @@ def test_loading_says_how_far_the_download_is(hub: HubServer, tmp_path: Path) ->
     hub.fault("GET", "/cdn/", cut=2_100_000)
     hub.fault("GET", "/cdn/", hang=True, times=100)
     base = BaseModel(NAME, NAME, None, False, is_on_hub=True)
-    fetch = BaseFetch(base, Hub(hub.url, None, Patience(timeout_s=30, first_s=0.01)))
+    fetch = BaseFetch(base, Hub(hub.url, None, Patience(timeout_s=30, read_s=0.1, first_s=0.01)))
     engine = LocalEngine(NAME, None, lambda version: None, prepare=fetch.prepare)
     give_up = time.monotonic() + 20
     while engine.ready() != (False, f"downloading `{NAME}`: 52 % of 4.0 MB") and time.monotonic() < give_up:

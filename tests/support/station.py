@@ -98,7 +98,7 @@ def open_station(settings: Settings) -> Station:
     home = Home.open(settings.home)
     database = Database.open(home.database, home.ledger_tail)
     datasets, runs, store = DatasetStore(database), RunStore(database), VersionStore(database)
-    base = base_model(settings)
+    base = base_model(settings, home)
     scoring = Scoring(store, home, base, ChatTask(""), settings)
     training = Training(database, runs, store, datasets, home, base, scoring)
     versions = Versions(store, home, Standing(store, runs, home, base), PublicationStore(database))
