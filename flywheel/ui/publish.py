@@ -11,7 +11,7 @@ from flywheel.publishing import Progress
 from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.shell import caller
-from flywheel.ui.wiring import on_load, tick, wire
+from flywheel.ui.wiring import on_load, wire
 from storage.publications import Publication
 
 KINDS = {"running": "info", "published": "good", "unchanged": "info", "failed": "bad"}
@@ -41,7 +41,7 @@ class PublishPanel:
         order = {"version": version, "repo": repo, "public": public}
         wire(publish.click, self.publish, order, [status, publish], "versions_publish")
         on_load(self.watch, {}, [status, publish], "versions_publication")
-        tick(timer.tick, self.watch, {}, [status, publish], "versions_publication_tick")
+        wire(timer.tick, self.watch, {}, [status, publish], "versions_publication_tick", quiet=True)
 
     def publish(self, version: str | None, repo: str, public: bool, request: gr.Request) -> tuple[str, Any]:
         """Begin to publish the chosen version."""
