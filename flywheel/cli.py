@@ -69,6 +69,8 @@ def _dispatch(settings: Settings, args: Namespace) -> int:
         return _sql(settings, args)
     if args.command == "deploy":
         return _deploy(settings, args)
+    if args.command == "redact":
+        return _redact()
     if args.command == "spacefile":
         return _spacefile(args)
     if args.command == "restore":
@@ -115,6 +117,15 @@ def _deploy(settings: Settings, args: Namespace) -> int:
     ask = (lambda name: getpass(f"{name}: ")) if sys.stdin.isatty() else None
     deployment = Deployment(Hub(settings.hub_endpoint, settings.hub_token), options, values_of, ask)
     return _show(deployment.run(), args)
+
+
+def _redact() -> int:
+    from flywheel.redaction.lines import redact_lines
+
+    lines = (raw.decode("utf-8", "surrogateescape") for raw in sys.stdin.buffer)
+    for answer in redact_lines(lines):
+        print(json.dumps(answer), flush=True)
+    return 0
 
 
 def _spacefile(args: Namespace) -> int:

@@ -137,6 +137,12 @@ def _care(commands: Commands) -> None:
         action = _command(actions, name, text)
         action.add_argument("--database", metavar="FILE", help="default: FLYWHEEL_DATABASE, or the sample shop")
         action.add_argument("--tables", metavar="a,b", help="default: all base tables")
+    words = "personal data and secrets in texts, as JSON lines on standard input, replaced by typed tags"
+    redact = _command(commands, "redact", words)
+    redact.epilog = (
+        'One {"text"} in per line, one {"text", "spans": [[start, end, "TYPE"], ...]} out; offsets are code points of '
+        "the input. Names of people and postal addresses have no form of their own and are NOT detected."
+    )
     link = _command(commands, "login-link", "a link that signs its holder in")
     link.add_argument("--role", choices=("reviewer", "owner"), default="owner")
     link.add_argument("--name", help="how a reviewer is named in decisions")

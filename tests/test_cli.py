@@ -108,6 +108,15 @@ def test_sql_lines_are_judged_in_order(run: Run) -> None:
     assert code == 0 and next(lines(out))["rows"] == [[5]]
 
 
+def test_texts_are_redacted_without_a_home(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("redact", stdin='{"text": "🚲 ann@example.com"}\nno\n{"text": ""}\n')
+    assert code == 0
+    first, second, third = lines(out)
+    assert first == {"text": "🚲 [EMAIL]", "spans": [[2, 17, "EMAIL"]]}
+    assert set(second) == {"error"} and third == {"text": "", "spans": []}
+    assert not (tmp_path / "home").exists()
+
+
 def test_ledger_verifies_after_work(run: Run, rows: Path) -> None:
     run("import", str(rows))
     code, out, _ = run("audit", "verify", "--json")
