@@ -1,6 +1,8 @@
 """Completions, asked by the real client: one answer, a stream, and what of it is kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -154,3 +156,21 @@ def test_home_key_speaks_as_owner(app: App) -> None:
     conversation = path_to(app, answer.id)[0].conversation_id
     stored = ConversationStore(app.services.database).conversation(conversation)
     assert stored is not None and stored.owner == "key:owner"
+
+
+def test_page_closed_to_guests_leaves_keys_open(app: App, guest: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.services.chat, "_settings", replace(app.services.settings, guest_chat=False))
+    assert ask(guest, COUNT).choices[0].message.content == ANSWERS[COUNT]
+
+
+def test_keys_that_were_used_lie_nowhere_in_the_home(app: App, guest: Program, tmp_path: Path) -> None:
+    ask(guest, COUNT, user="customer-17")
+    guest.http.post("/v1/chat/completions", content=b"{")
+    app.services.database.backup(tmp_path / "copy.duckdb")
+    home = app.services.home
+    # The live database is never opened here: that would drop its lock. Its copy holds the same rows.
+    live = {home.database, home.database.with_name(f"{home.database.name}.wal")}
+    files = [tmp_path / "copy.duckdb", *(path for path in home.path.rglob("*") if path.is_file() and path not in live)]
+    secret = guest.key.removeprefix("fw-").encode()
+    assert b"customer-17" in files[0].read_bytes()
+    assert [path for path in files if secret in path.read_bytes()] == []
