@@ -1,5 +1,8 @@
 """The Hub through the real client over HTTP: what it may do, what goes wrong, and how it goes on."""
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -230,3 +233,16 @@ def test_a_space_is_set_up_and_its_secrets_stay_hidden(hub: HubServer, mine: Hub
     assert state.sha == hub.repo("space", SHOP).head.sha and mine.author(SHOP) == "alice"
     with pytest.raises(HubError, match="Invalid hardware"):
         mine.request_hardware(SHOP, "steam-engine")
+
+
+def test_a_hub_without_xet_is_told_with_the_remedy(hub: HubServer) -> None:
+    code = (
+        "import sys; from storage.hub import Hub; hub = Hub(sys.argv[1], sys.argv[2]); hub.create('alice/shop')\n"
+        "try: hub.commit('alice/shop', {'model.safetensors': b'w' * 1000}, 'v1')\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_DISABLE_XET"}
+    environment |= {"HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-c", code, hub.url, hub.writer]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("HubError") and "Set HF_HUB_DISABLE_XET=1" in done.stdout, done.stderr
