@@ -24,6 +24,8 @@ class Answer:
     version: str
     text: str
     correct: bool
+    grade: float
+    """0 to 1; 1 is right."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class AnswerRow:
     answers: list[Answer]
     """In the order base, current, candidate, each once."""
     changed: bool
-    """Candidate and current are not both right or both wrong."""
+    """Candidate and current are not graded alike."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def page(scores: Scores, home: Home, view: VersionView, suite: str, *, limit: in
     folder = home.run_dir(own.details["run"])
     columns = [column for name in names if (column := _column(folder, rows, flags_of(name, own, scores)))]
     told = [_row(rows, columns, index, view) for index in range(len(rows.references))]
-    told.sort(key=lambda row: (not row.changed, not row.answers or row.answers[-1].correct))
+    told.sort(key=lambda row: (not row.changed, row.answers[-1].grade if row.answers else 1.0))
     limit = max(1, min(limit, MOST_ROWS))
     return AnswerPage(suite, len(told), sum(row.changed for row in told), told[max(0, offset) :][:limit])
 
@@ -75,11 +77,11 @@ def _column(folder: Path, rows: SuiteRows, flags: SuiteScore | None) -> list[Ans
     texts = [row["text"] for row in read_predictions(folder, rows.suite, flags.version)]
     if not len(texts) == flags.n == len(rows.references):
         return None
-    return [Answer(flags.version, text, flag) for text, flag in zip(texts, flags.correct, strict=True)]
+    return [Answer(flags.version, text, grade >= 1, grade) for text, grade in zip(texts, flags.grades, strict=True)]
 
 
 def _row(rows: SuiteRows, columns: Sequence[Sequence[Answer]], index: int, view: VersionView) -> AnswerRow:
     told = [column[index] for column in columns]
-    compared = [answer.correct for answer in told if answer.version in (view.against, view.version.id)]
+    compared = [answer.grade for answer in told if answer.version in (view.against, view.version.id)]
     question = rows.prompts[index][-1]["content"]
     return AnswerRow(question, rows.references[index], told, len(set(compared)) > 1)

@@ -84,6 +84,8 @@ def _corrected(comparison: Comparison | None, policy: Policy) -> _Finding:
             f"(at least {policy.least_test_rows}). Approve more corrections, or import test rows, then freeze again.",
         )
     told = _told("Corrected", comparison)
+    if comparison.interval is not None:
+        return _graded(told, comparison, comparison.interval)
     if comparison.gained > comparison.lost and comparison.p < policy.significance:
         return _Finding("passed", f"{told}: better.")
     if comparison.lost > comparison.gained and comparison.p < policy.significance:
@@ -91,14 +93,24 @@ def _corrected(comparison: Comparison | None, policy: Policy) -> _Finding:
     return _Finding("refused", f"{told}: not better beyond chance (p must be below {policy.significance:g}).")
 
 
+def _graded(told: str, comparison: Comparison, interval: tuple[float, float]) -> _Finding:
+    if interval[0] > 0:
+        return _Finding("passed", f"{told}: better.")
+    if interval[1] < 0:
+        return _Finding("refused", f"{told}: worse than {comparison.before.version}.")
+    return _Finding("refused", f"{told}: not better beyond chance (the whole interval must lie above 0).")
+
+
 def _general(comparison: Comparison | None, policy: Policy) -> _Finding:
     if comparison is None or comparison.n == 0:
         return _Finding("passed", "General: this base has no general suite, so what it forgets elsewhere is not known.")
     told = _told("General", comparison)
-    if comparison.lost > comparison.gained and comparison.p < policy.significance:
+    if comparison.interval is not None and comparison.interval[1] < 0:
+        return _Finding("refused", f"{told}: a real loss.")
+    if comparison.interval is None and comparison.lost > comparison.gained and comparison.p < policy.significance:
         return _Finding("refused", f"{told}: a real loss (p is below {policy.significance:g}).")
-    # Counted in rows: 300 rows at one point are exactly three, which floating point shares are not.
-    if comparison.before.right - comparison.after.right > policy.general_loss * comparison.n + 1e-9:
+    # Summed over rows: 300 rows at one point are exactly three, which floating point shares are not.
+    if -comparison.difference * comparison.n > policy.general_loss * comparison.n + 1e-9:
         return _Finding("refused", f"{told}: it loses more than {100 * policy.general_loss:g} of 100.")
     return _Finding("passed", f"{told}: kept.")
 
@@ -114,10 +126,18 @@ def _pinned(tests: Sequence[Pinned]) -> list[_Finding]:
 
 
 def _of_base(score: SuiteScore) -> str:
-    return f"For comparison, {score.version} (the base) on {score.suite}: {score.right} of {score.n} right."
+    told = f"{score.value:.1%}" if score.is_graded else f"{score.right} of {score.n} right"
+    return f"For comparison, {score.version} (the base) on {score.suite}: {told}."
 
 
 def _told(name: str, comparison: Comparison) -> str:
+    before, after = comparison.before, comparison.after
+    if comparison.interval is not None:
+        lo, hi = comparison.interval
+        return (
+            f"{name}: {before.value:.1%} with {before.version}, {after.value:.1%} with {after.version} over "
+            f"{comparison.n} rows ({comparison.difference:+.1%}, 95 % interval {lo:+.1%} to {hi:+.1%})"
+        )
     return (
         f"{name}: {comparison.before.right} of {comparison.n} right with {comparison.before.version}, "
         f"{comparison.after.right} of {comparison.n} with {comparison.after.version} ({p_words(comparison.p)})"

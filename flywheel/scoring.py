@@ -126,15 +126,20 @@ class Scoring:
         target.unlink(missing_ok=True)
         return False
 
-    def _score(self, run: Run, rows: SuiteRows, version: str, flags: dict[str, list[bool]]) -> Score:
+    def _score(self, run: Run, rows: SuiteRows, version: str, flags: dict[str, list[float]]) -> Score:
         own = SuiteScore(rows.suite, version, tuple(flags[version]))
         lo, hi = own.interval
         details: dict[str, Any] = {
-            "correct": [int(flag) for flag in own.correct],
-            "beside": {name: [int(flag) for flag in told] for name, told in flags.items() if name != version},
+            "correct": [_stored(grade) for grade in own.grades],
+            "beside": {name: [_stored(grade) for grade in told] for name, told in flags.items() if name != version},
             "run": run.number,
             "dataset": None if rows.suite == GENERAL else run.dataset,
             "suite_sha256": rows.sha256,
             "base": self._base.fingerprint,
         }
         return Score(version, rows.suite, own.n, own.value, lo, hi, details)
+
+
+def _stored(grade: float) -> float:
+    """Right and wrong as 1 and 0; what lies between as four digits that are neither."""
+    return int(grade) if grade in (0, 1) else min(max(round(grade, 4), 0.0001), 0.9999)

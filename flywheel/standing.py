@@ -182,7 +182,7 @@ def flags_of(name: str, score: Score, scores: Scores) -> SuiteScore | None:
         if not found:
             return None
         flags = found[0]
-    return SuiteScore(score.suite, name, tuple(bool(flag) for flag in flags))
+    return SuiteScore(score.suite, name, tuple(float(flag) for flag in flags))
 
 
 def _measure(score: SuiteScore | None) -> Measure | None:

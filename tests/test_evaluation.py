@@ -77,14 +77,25 @@ def test_other_rows_are_not_compared() -> None:
 
 
 class Equality:
-    def correct(self, prediction: str, reference: str) -> bool:
-        return prediction == reference
+    def grade(self, prediction: str, reference: str) -> float:
+        return float(prediction == reference)
 
 
 def test_score_judges_row_by_row() -> None:
     assert score(Equality(), ["a", "b", "c"], ["a", "x", "c"]) == [True, False, True]
     with pytest.raises(ValueError, match="2 answers for 1 rows"):
         score(Equality(), ["a"], ["a", "b"])
+
+
+def test_grades_are_compared_by_their_interval() -> None:
+    low, high = SuiteScore("corrected", "v0", (0.2, 0.3, 0.1, 0.4)), SuiteScore("corrected", "v1", (0.5, 0.6, 1.0, 0.3))
+    result = compare(low, high)
+    assert (result.gained, result.lost) == (3, 1)
+    assert result.interval is not None and result.interval[0] <= result.difference <= result.interval[1]
+    assert (high.right, high.value) == (1, pytest.approx(0.6))
+    lo, hi = high.interval
+    assert 0.3 <= lo < 0.6 < hi <= 1.0
+    assert compare(SuiteScore("corrected", "v0", (0, 1)), SuiteScore("corrected", "v1", (1, 1))).interval is None
 
 
 def test_empty_suite_scores_nothing() -> None:

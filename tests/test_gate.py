@@ -52,6 +52,29 @@ def test_a_worse_candidate_is_refused() -> None:
     assert "worse than v1" in verdict.blocking[0]
 
 
+def graded(n: int, before: float, after: float, suite: str = "corrected") -> Comparison:
+    """Grades around two means."""
+    shaken = [0.1 * (i % 3 - 1) for i in range(n)]
+    old, new = (tuple(mean + by for by in shaken[::step]) for mean, step in ((before, 1), (after, -1)))
+    return compare(SuiteScore(suite, "v1", old), SuiteScore(suite, "v2", new))
+
+
+def test_grades_pass_when_their_interval_lies_above_nothing() -> None:
+    verdict = decide(report(corrected=graded(30, 0.3, 0.6), general=None))
+    assert verdict.state == "passed"
+    assert "30.0% with v1, 60.0% with v2 over 30 rows (+30.0%, 95 % interval +" in verdict.reasons[1]
+    by_chance = decide(report(corrected=graded(12, 0.3, 0.31), general=None))
+    assert by_chance.state == "refused" and "not better beyond chance" in by_chance.blocking[0]
+    worse = decide(report(corrected=graded(30, 0.6, 0.3), general=None))
+    assert worse.state == "refused" and "worse than v1" in worse.blocking[0]
+
+
+def test_grades_may_not_fall_elsewhere() -> None:
+    lost = decide(report(general=graded(30, 0.6, 0.3, "general")))
+    assert lost.state == "refused" and "a real loss" in lost.blocking[0]
+    assert decide(report(general=graded(30, 0.3, 0.6, "general"))).state == "passed"
+
+
 @pytest.mark.parametrize("n", [0, 1, 9])
 def test_few_test_rows_leave_it_undecided(n: int) -> None:
     verdict = decide(report(corrected=change("corrected", n, 0, n)))

@@ -1,8 +1,19 @@
-"""The task `chat`: conversation with any chat model. An answer is right when its words are the reference's."""
+"""The task `chat`: conversation with any chat model.
 
+An answer is worth as much as it shares words with the reference. That knows nothing of meaning: it tells whether a
+model came nearer to what people wrote, not whether what it says is true.
+"""
+
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 Message = dict[str, str]
+# Scripts that set no blanks between words (kana, Chinese, Thai) are counted sign by sign.
+_SIGNS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f"
+WORDS = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+")
+NEARLY = 0.99
+"""The most that an answer is worth which is not the reference."""
 
 
 class ChatTask:
@@ -45,6 +56,14 @@ class ChatTask:
     def correct(self, prediction: str, reference: str) -> bool:
         """Whether the texts are equal but for spacing and case."""
         return " ".join(prediction.split()).casefold() == " ".join(reference.split()).casefold()
+
+    def grade(self, prediction: str, reference: str) -> float:
+        """0 to 1: the harmonic mean of how much of the reference is in the answer and how much of the answer in it."""
+        if self.correct(prediction, reference):
+            return 1.0
+        given, wanted = (Counter(WORDS.findall(text.casefold())) for text in (prediction, reference))
+        shared = (given & wanted).total()
+        return min(NEARLY, 2 * shared / (given.total() + wanted.total())) if shared else 0.0
 
     def examples(self) -> list[str]:
         """Questions for the first visit."""

@@ -121,6 +121,10 @@ class SqlTask:
             return False
         return same_rows(mine.rows, theirs.rows, ordered=is_ordered(wanted))
 
+    def grade(self, prediction: str, reference: str) -> float:
+        """What an answer is worth to a score: right or wrong, nothing between."""
+        return float(self.correct(prediction, reference))
+
     def examples(self) -> list[str]:
         """Questions for the first visit."""
         return list(self._examples)

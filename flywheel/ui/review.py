@@ -87,7 +87,7 @@ class ReviewPage:
                 result = gr.HTML(elem_id="result")
                 with gr.Row():
                     approve = gr.Button("Approve", variant="primary", elem_id="approve")
-                    check = gr.Button("Try it", elem_id="check")
+                    check = gr.Button("Try it", elem_id="check", visible=self._services.task.name == "sql")
                     skip = gr.Button("Skip", elem_id="skip")
                     undo = gr.Button("Undo", elem_id="undo")
                 with gr.Row(elem_classes="fw-bottom"):
@@ -116,7 +116,11 @@ class ReviewPage:
         counts = self._services.curation.counts(who)
         choices = [(label(example), example.id) for example in examples]
         first = choices[0][1] if choices else None
-        return gr.Radio(choices=choices, value=first), hint_of(len(choices), counts), *self.open(first, request)
+        return (
+            gr.Radio(choices=choices, value=first),
+            hint_of(len(choices), counts, bundled=bool(self._services.curation.terms())),
+            *self.open(first, request),
+        )
 
     def load(self, term: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Put the bundled example corrections of a word into the inbox."""
@@ -184,15 +188,15 @@ def label(example: Example) -> str:
     return f"{short} · {example.provenance}"
 
 
-def hint_of(waiting: int, counts: dict[str, int]) -> str:
+def hint_of(waiting: int, counts: dict[str, int], *, bundled: bool) -> str:
     """What the reviewer sees under the queue: how much there is, or what to do when there is nothing."""
     done = ", ".join(f"{counts.get(state, 0)} {state}" for state in ("approved", "rejected", "skipped"))
     if waiting:
         more = f" (the first {waiting} are shown)" if counts.get("pending", 0) > waiting else ""
         return markup.note(f"{counts.get('pending', waiting)} waiting{more}; {done}.")
+    also = ", and you can load the bundled examples below" if bundled else ""
     return markup.empty(
-        f"Nothing waits for a decision; {done}. Corrections from the chat arrive here, and on the starter you can load "
-        "the bundled examples below.",
+        f"Nothing waits for a decision; {done}. Corrections from the chat arrive here{also}.",
         ("Go on to Data and freeze", "/data") if counts.get("approved") else ("Open the chat", "/"),
     )
 

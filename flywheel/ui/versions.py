@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from flywheel.answers import AnswerPage
+from flywheel.answers import Answer, AnswerPage
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.roles import Role
 from flywheel.services import Services
@@ -189,6 +189,13 @@ def verdict_view(view: VersionView) -> str:
     return markup.note(head, VERDICT_KINDS[verdict.state]) + f'<ul class="fw-reasons">{reasons}</ul>{kept}'
 
 
+def mark(answer: Answer) -> str:
+    """What an answer is worth; one that is neither right nor wrong by how much of the reference it has."""
+    if 0 < answer.grade < 1:
+        return f"≈ {answer.grade:.0%}"
+    return "✓ right" if answer.correct else "✗ wrong"
+
+
 def answers_view(found: AnswerPage, page: int) -> str:
     """One page of answers side by side; right and wrong are said in words, not by colour alone."""
     if not found.rows:
@@ -196,7 +203,7 @@ def answers_view(found: AnswerPage, page: int) -> str:
     names = [answer.version for answer in found.rows[0].answers]
     rows = []
     for row in found.rows:
-        told = [f"{'✓ right' if answer.correct else '✗ wrong'}: {answer.text}" for answer in row.answers]
+        told = [f"{mark(answer)}: {answer.text}" for answer in row.answers]
         rows.append([row.question, row.reference, *told])
     caption = f"{found.suite}: {found.changed} of {found.total} rows changed; those come first. Page {page}."
     return markup.table(["question", "reference", *names], rows, caption)
