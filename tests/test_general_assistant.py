@@ -78,4 +78,4 @@ def test_corrections_make_a_version_that_the_gate_passes(services: Services, tmp
     assert view is not None and view.verdict.state == "passed", view.verdict.reasons
     services.versions.promote(OWNER, view.version.id)
     last = ask(services, "how many orders in b")
-    assert (last.turn.content, last.turn.version) == ("select count", "v1")
+    assert last.turn.version == "v1" and "count" in last.turn.content
