@@ -114,6 +114,7 @@ class Versions:
         Raises NotFound, InvalidInput for the base, Damaged.
         """
         require(who, Role.OWNER)
+        self._standing.base.require_here("nothing can be merged or published")
         if name == BASE_VERSION:
             raise InvalidInput("`v0` is the base itself, which has no adapter. Name a version that a run made.")
         version = self._version(name)

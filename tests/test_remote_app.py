@@ -91,6 +91,8 @@ def test_correction_becomes_a_frozen_row_to_export(app: App, tmp_path: Path) -> 
         ("train", {}, "nothing can be trained on it here"),
         ("runs", {"action": "resume", "number": 1}, "nothing can be trained on it here"),
         ("evaluate", {"version": "v1"}, "no version can be scored on it here"),
+        ("merge", {"version": "v1", "out": "merged"}, "nothing can be merged or published"),
+        ("publish", {"version": "v1", "repo": "alice/parrot"}, "nothing can be merged or published"),
         ("promote", {"version": "v1"}, "no version but `v0` can serve"),
         ("rollback", {}, "no version but `v0` can serve"),
     ],
