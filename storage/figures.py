@@ -40,9 +40,11 @@ def figures(db: Database, bounds: Sequence[float]) -> Figures:
         f"""SELECT coalesce(sum(prompt), 0)::BIGINT AS prompt, coalesce(sum(written), 0)::BIGINT AS written,
             coalesce(sum(total), 0) / 1000 AS seconds, count(total) AS timed,
             coalesce(sum(first), 0) / 1000 AS first_seconds, count(first) AS first_timed, [{within}] AS within
-        FROM (SELECT (details->>'$.prompt_tokens')::BIGINT AS prompt, (details->>'$.total_ms')::DOUBLE AS total,
-            (details->>'$.completion_tokens')::BIGINT AS written, (details->>'$.first_token_ms')::DOUBLE AS first
-            FROM turns WHERE role = 'assistant' AND version IS NOT NULL)"""
+        FROM (SELECT x[1]::BIGINT AS prompt, x[2]::BIGINT AS written, x[3]::DOUBLE AS total, x[4]::DOUBLE AS first
+            FROM (SELECT json_extract_string(details, $1::VARCHAR[]) AS x
+                FROM turns WHERE role = 'assistant' AND version IS NOT NULL))""",
+        # All at once: each extraction by itself parses the text again.
+        [[f"$.{name}" for name in ("prompt_tokens", "completion_tokens", "total_ms", "first_token_ms")]],
     )
     assert sums is not None
     runs = db.rows(
