@@ -10,11 +10,7 @@ from typing import Any
 MOST_CELL = 80
 """Characters of a text that are quoted."""
 MOST_CELLS = 6
-
-ERRORS = {
-    "time": "I stopped this: it took longer than a question may take.",
-    "memory": "I stopped this: it needed more memory than a question may take.",
-}
+NUMERIC = "0123456789.,-+"
 
 
 def of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], truncated: bool) -> str:
@@ -33,14 +29,6 @@ def of_refusal(reason: str) -> str:
     return _stopped(f"I did not run this: {reason}")
 
 
-def of_error(error: str) -> str:
-    """What went wrong when it ran: `time`, `memory` or the database's own words."""
-    if error in ERRORS:
-        return ERRORS[error]
-    first_line = error.strip().split("\n")[0]
-    return _stopped(f"The database could not answer this: {first_line}")
-
-
 def cell(value: Any) -> str:
     """One value in words; numbers keep every digit they have."""
     if value is None:
@@ -50,7 +38,8 @@ def cell(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     text = " ".join(str(value).split())
-    return text if len(text) <= MOST_CELL else text[: MOST_CELL - 1] + "…"
+    # A number cut in the middle would be another number.
+    return text if len(text) <= MOST_CELL else text[: MOST_CELL - 1].rstrip(NUMERIC) + "…"
 
 
 def _of_one(columns: Sequence[str], row: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flywheel.errors import PUBLIC
-from flywheel.tasks import sentence
+from flywheel.tasks import sentence, sql_errors
 from flywheel.tasks.sql_guard import strip_fence
 from flywheel.tasks.sql_sandbox import SqlResult, SqlSandbox
 from flywheel.tasks.statements import is_ordered, looks_like_sql, same_rows, same_words
@@ -93,7 +93,7 @@ class SqlTask:
             result.rows,
             result.truncated,
             result.error,
-            _sentence(result),
+            self._sentence(statement, result),
         )
 
     def problem(self, prompt: Sequence[Message], completion: str) -> str | None:
@@ -104,7 +104,7 @@ class SqlTask:
         result = self._run(statement)
         if not result.accepted:
             return result.reason
-        return None if result.error is None else sentence.of_error(result.error)
+        return None if result.error is None else sql_errors.explain(result.error, statement, self._tables())
 
     def correct(self, prediction: str, reference: str) -> bool:
         """Whether a prediction gives the reference's result: the same rows, in the same order where the reference
@@ -140,6 +140,19 @@ class SqlTask:
             # The database was moved away while the app runs: the answer stands, with the reason beside it.
             return SqlResult(False, str(error), error=str(error))
 
+    def _sentence(self, statement: str, result: SqlResult) -> str:
+        if _ran(result):
+            return sentence.of_rows(result.columns, result.rows, result.truncated)
+        if not result.accepted:
+            return sentence.of_refusal(sql_errors.refusal(result.reason, self._tables()))
+        return sql_errors.explain(result.error or "", statement, self._tables())
+
+    def _tables(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        try:
+            return self._sandbox.tables()
+        except PUBLIC:
+            return {}
+
 
 def schema_prompt(tables: Mapping[str, Sequence[tuple[str, str]]]) -> str:
     """The system message that tells a general model these tables: name → (column, type)."""
@@ -149,11 +162,3 @@ def schema_prompt(tables: Mapping[str, Sequence[tuple[str, str]]]) -> str:
 
 def _ran(result: SqlResult) -> bool:
     return result.accepted and result.error is None
-
-
-def _sentence(result: SqlResult) -> str:
-    if not result.accepted:
-        return sentence.of_refusal(result.reason)
-    if result.error is not None:
-        return sentence.of_error(result.error)
-    return sentence.of_rows(result.columns, result.rows, result.truncated)

@@ -43,15 +43,14 @@ def test_refused_statement_is_not_run(task: SqlTask, attack: str) -> None:
     outcome = task.outcome(attack)
     assert not outcome.accepted
     assert outcome.rows == []
-    assert outcome.sentence == f"I did not run this: {outcome.reason}"
+    assert outcome.sentence.startswith("I did not run this: ")
 
 
 def test_database_error_is_in_words(task: SqlTask) -> None:
     outcome = task.outcome("SELECT nothing_like_it FROM orders")
     assert outcome.accepted
     assert outcome.error is not None
-    assert outcome.sentence.startswith("The database could not answer this: ")
-    assert "nothing_like_it" in outcome.sentence
+    assert outcome.sentence.startswith("There is no column `nothing_like_it` in `orders`; it has `order_id`, ")
 
 
 def test_cut_result_says_so(task: SqlTask) -> None:
