@@ -62,6 +62,17 @@ def at_once(ask: Callable[[Sequence[str]], Sequence[Any]], asked: Sequence[str],
     return [answer for some in said for answer in some]
 
 
+def taking_turns(contenders: dict[str, Callable[[str], int]], asked: Sequence[str]) -> dict[str, float]:
+    """Tokens a second of each. They take turns after every question, so that each meets the same load."""
+    seconds, tokens = dict.fromkeys(contenders, 0.0), dict.fromkeys(contenders, 0)
+    for question in asked:
+        for name, answer in contenders.items():
+            began = time.perf_counter()
+            tokens[name] += answer(question)
+            seconds[name] += time.perf_counter() - began
+    return {name: tokens[name] / seconds[name] for name in contenders}
+
+
 class Bare:
     """The same base in a plain transformers program."""
 
@@ -78,16 +89,13 @@ class Bare:
             chat(question), add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
 
-    def loop(self, asked: Sequence[str]) -> float:
-        """Tokens a second, one question after another."""
-        began, tokens = time.perf_counter(), 0
-        for question in asked:
-            prompt = self.prompt(question)
-            whole = self.model.generate(**prompt, max_new_tokens=self.tokens, do_sample=False)
-            ids = whole[0, prompt["input_ids"].shape[1] :]
-            self.tokenizer.decode(ids, skip_special_tokens=True)
-            tokens += len(ids)
-        return tokens / (time.perf_counter() - began)
+    def answer(self, question: str) -> int:
+        """Answer one question; returns the tokens written."""
+        prompt = self.prompt(question)
+        whole = self.model.generate(**prompt, max_new_tokens=self.tokens, do_sample=False)
+        ids = whole[0, prompt["input_ids"].shape[1] :]
+        self.tokenizer.decode(ids, skip_special_tokens=True)
+        return len(ids)
 
     def batched(self, asked: Sequence[str]) -> float:
         """Tokens a second with continuous batching, which gets all questions at once."""
@@ -120,8 +128,8 @@ def compare(base: Path, tokens: int, users: int, rounds: int) -> None:
     for _ in range(rounds + 1):
         crowd, first = timed(lambda: at_once(lambda some: in_turn(engine, some, sampling), asked, users))
         firsts += first
-        found = {"at once": crowd, "in turn": timed(lambda: in_turn(engine, few, sampling))[0], "bare": bare.loop(few)}
-        for name, speed in found.items():
+        single = {"in turn": lambda q: in_turn(engine, [q], sampling)[0].completion_tokens, "bare": bare.answer}
+        for name, speed in {"at once": crowd, **taking_turns(single, few)}.items():
             speeds.setdefault(name, []).append(speed)
         # Last, because it changes the settings of the model it runs on.
         peer = Bare(base, tokens)
@@ -162,11 +170,11 @@ def page(base: Path, task: str, tokens: int, users: int, rounds: int) -> None:
 
         speeds: dict[str, list[float]] = {"crowd": [], "one": [], "bare": []}
         for _ in range(rounds + 1):
-            for name, call in (("one", lambda: ask(asked)), ("crowd", lambda: at_once(ask, asked, users))):
-                began = time.perf_counter()
-                written = sum(call())
-                speeds[name].append(written / (time.perf_counter() - began))
-            speeds["bare"].append(bare.loop(asked))
+            for name, speed in taking_turns({"one": reply, "bare": bare.answer}, asked).items():
+                speeds[name].append(speed)
+            began = time.perf_counter()
+            written = sum(at_once(ask, asked, users))
+            speeds["crowd"].append(written / (time.perf_counter() - began))
         services.close()
     one, crowd = (statistics.median(speeds[name][1:]) for name in ("one", "crowd"))
     print(f"  one user, the page's path  {one:7.0f} tokens/s   = {ratio(speeds, 'one', 'bare')} x bare generate")
