@@ -1,15 +1,13 @@
-"""The chat: conversations of their owners, questions and their answers, thumbs and corrections.
+"""The chat: questions and their answers, once more or changed, thumbs and corrections.
 
 Everything a person sends is checked here, whatever page, route or command it came by. A question is stored before the
 model runs, an answer exactly once. Knows no page and no model library.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
-from flywheel.errors import Forbidden, InvalidInput, NotFound
+from flywheel.errors import Forbidden, InvalidInput
 from flywheel.history import Message, prompt_of
 from flywheel.questions import Question, Questions
 from flywheel.reply import Update
@@ -19,7 +17,10 @@ from flywheel.settings import Settings
 from flywheel.tasks.build import Task
 from flywheel.tasks.sql import SqlOutcome
 from flywheel.texts import check_text
-from storage.conversations import Conversation, ConversationStore, Turn
+from flywheel.threads import Thread as Thread
+from flywheel.threads import ThreadItem as ThreadItem
+from flywheel.threads import Threads
+from storage.conversations import ConversationStore, Listed, Turn
 from storage.database import Database
 from storage.examples import Example, ExampleStore
 from storage.feedback import RATINGS, Correction, Feedback, FeedbackStore
@@ -28,26 +29,6 @@ from storage.transaction import Transaction
 MOST_MESSAGE, MOST_CORRECTION, MOST_COMMENT, MOST_USER = 8_000, 20_000, 2_000, 256
 """Characters."""
 UNDECIDED = ("pending", "skipped")
-ID = re.compile(r"[0-9a-z]{26}")
-
-
-@dataclass(frozen=True)
-class ThreadItem:
-    """One turn with what its reader made of it."""
-
-    turn: Turn
-    rating: Feedback | None
-    correction: Correction | None
-    example_state: str | None
-    """pending, approved, rejected, …: where the example that came of it stands."""
-
-
-@dataclass(frozen=True)
-class Thread:
-    """A conversation from its first question to its last answer; no id before the first question."""
-
-    conversation_id: str | None
-    items: list[ThreadItem]
 
 
 class Chat:
@@ -69,29 +50,22 @@ class Chat:
         self._conversations, self._feedback, self._examples = conversations, feedback, examples
         self._task, self._served = task, served
         self._questions = Questions(database, conversations, engine, task)
+        self.threads = Threads(conversations, feedback, examples)
 
-    def thread(self, who: Principal, conversation_id: str | None) -> Thread:
-        """One's own conversation, by default the latest. NotFound for a foreign id as for an unknown one."""
-        require(who, Role.GUEST)
-        if conversation_id is None:
-            latest = self._conversations.latest_of(who.id)
-            if latest is None:
-                return Thread(None, [])
-            conversation_id = latest.id
-        conversation = self._own(who, conversation_id)
-        turns = self._questions.path(conversation.id)
-        ids = [turn.id for turn in turns]
-        ratings = self._feedback.ratings(ids, by=who.id)
-        corrections = self._feedback.corrections(ids, by=who.id)
-        examples = self._examples.for_turns(ids)
-        states = {turn_id: example.state for turn_id, example in examples.items()}
-        items = [ThreadItem(t, ratings.get(t.id), corrections.get(t.id), states.get(t.id)) for t in turns]
-        return Thread(conversation.id, items)
+    def conversations(
+        self, who: Principal, search: str = "", limit: int = 50, before: str | None = None
+    ) -> list[Listed]:
+        """One's conversations, newest first: see `Threads.listed`, which also renames and deletes them."""
+        return self.threads.listed(who, search, limit, before)
+
+    def thread(self, who: Principal, place: str | None) -> Thread:
+        """One's own conversation, by default the latest; or the branch of it that ends with the turn `place`."""
+        return self.threads.thread(who, place)
 
     def reply(
         self,
         who: Principal,
-        conversation_id: str | None,
+        place: str | None,
         text: str,
         *,
         version: str | None = None,
@@ -100,21 +74,56 @@ class Chat:
     ) -> Iterator[Update]:
         """Ask, and follow the answer; None begins a conversation. Closing the iterator cancels the answer.
 
-        Nothing is stored when the question is refused: InvalidInput, NotFound, Forbidden, or Unavailable while the
+        `place` is a conversation, which goes on from the branch that is shown, or the turn to go on from. Nothing is
+        stored when the question is refused: InvalidInput, NotFound, Forbidden, Conflict, or Unavailable while the
         model loads. What goes wrong after that is the last update's notice.
         """
+        self._admit(who)
+        check_text(text, "message", MOST_MESSAGE)
+        conversation, turn = (None, None) if place is None else self.threads.at(who, place)
+        yield from self._questions.ask(
+            Question(
+                who, conversation.id if conversation else None, text, version or self._served(),
+                sampling or self._sampling(), source, after=turn.id if turn else None,
+            )
+        )  # fmt: skip
+
+    def retry(self, who: Principal, turn_id: str, *, source: str = "page") -> Iterator[Update]:
+        """Another answer to the question of this one (or to this question), beside those it has; as `reply`.
+
+        A version that has answered it already draws; what it drew with is kept with the answer.
+        """
+        self._admit(who)
+        _, turn = self.threads.at(who, turn_id)
+        asked = self.threads.own_turn(who, (turn and turn.role == "assistant" and turn.parent_id) or turn_id, "user")
+        yield from self._questions.ask(
+            Question(
+                who, asked.conversation_id, asked.content, self._served(), self._sampling(), source, again=asked
+            )
+        )  # fmt: skip
+
+    def edit(self, who: Principal, turn_id: str, text: str, *, source: str = "page") -> Iterator[Update]:
+        """Ask something else in the place of an earlier question of one's own; both are kept. As `reply`."""
+        self._admit(who)
+        asked = self.threads.own_turn(who, turn_id, "user")
+        check_text(text, "message", MOST_MESSAGE)
+        if text == asked.content:
+            raise InvalidInput("The question is what it was. Change it, or use Retry for another answer to it.")
+        yield from self._questions.ask(
+            Question(
+                who, asked.conversation_id, text, self._served(), self._sampling(), source, instead_of=asked
+            )
+        )  # fmt: skip
+
+    def _admit(self, who: Principal) -> None:
         require(who, Role.GUEST)
         if who.role is Role.GUEST and not self._settings.guest_chat:
             raise Forbidden(
                 "Guests may not chat here. Ask the owner for a link, or to set FLYWHEEL_GUEST_CHAT to `on`."
             )
-        check_text(text, "message", MOST_MESSAGE)
-        if conversation_id is not None:
-            self._own(who, conversation_id)
-        sampling = sampling or Sampling(max_new_tokens=self._task.answer_tokens, deadline_s=self._task.answer_seconds)
-        yield from self._questions.ask(
-            Question(who, conversation_id, text, version or self._served(), sampling, source)
-        )
+
+    def _sampling(self) -> Sampling:
+        return Sampling(max_new_tokens=self._task.answer_tokens, deadline_s=self._task.answer_seconds)
 
     def complete(
         self,
@@ -211,18 +220,7 @@ class Chat:
 
     def answer(self, who: Principal, turn_id: str) -> Turn:
         """One's own answer. NotFound for a foreign id as for an unknown one."""
-        require(who, Role.GUEST)
-        turn = self._conversations.turn(turn_id) if _is_id(turn_id) else None
-        conversation = self._conversations.conversation(turn.conversation_id) if turn else None
-        if turn is None or turn.role != "assistant" or conversation is None or conversation.owner != who.id:
-            raise NotFound("There is no such answer in a conversation of yours. Reload the page.")
-        return turn
-
-    def _own(self, who: Principal, conversation_id: str) -> Conversation:
-        found = self._conversations.conversation(conversation_id) if _is_id(conversation_id) else None
-        if found is None or found.owner != who.id:
-            raise NotFound("There is no such conversation of yours. Start a new one, or reload the page.")
-        return found
+        return self.threads.own_turn(who, turn_id, "assistant")
 
     def _check_feedback(self, reasons: Sequence[str], comment: str) -> None:
         known = [key for key, _ in self._task.reasons]
@@ -259,7 +257,3 @@ class Chat:
             comment=comment,
             by=who.id,
         )
-
-
-def _is_id(given: object) -> bool:
-    return isinstance(given, str) and ID.fullmatch(given) is not None

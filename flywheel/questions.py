@@ -1,6 +1,7 @@
 """From a question to the answer under way: what the model is sent, the stored question, the running replies.
 
-One answer at a time in a conversation. Knows no roles and no owners' rights; the chat service has checked them.
+One answer at a time in one place of a conversation. Knows no roles and no owners' rights; the chat service has checked
+them.
 """
 
 import secrets
@@ -16,11 +17,14 @@ from flywheel.roles import Principal
 from flywheel.serving.engine import Engine, Sampling, Stream
 from flywheel.tasks.build import Task
 from flywheel.tasks.tokens import neutralise_messages
+from flywheel.tree import path_through, shown_path
 from storage.conversations import ConversationStore, Turn
 from storage.database import Database
 from storage.transaction import Transaction
 
 MOST_TITLE = 60
+AGAIN_TEMPERATURE, AGAIN_TOP_P = 0.8, 0.95
+"""How another answer of a version is drawn that has answered the question already: the likeliest is known then."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,11 @@ class Question:
     sampling: Sampling
     source: str
     after: str | None = None
-    """The turn it follows, with a conversation; None: the newest."""
+    """The turn it follows, with a conversation; None: the last one of the branch that is shown."""
+    instead_of: Turn | None = None
+    """An earlier question, in whose place it stands beside it."""
+    again: Turn | None = None
+    """The stored question itself, to be answered once more: nothing is stored but the answer."""
     told: tuple[Message, ...] = ()
     """Earlier questions and answers by turns, as the caller tells them; stored as given, before the question."""
     system: str | None = None
@@ -56,16 +64,13 @@ class Questions:
 
     def ask(self, question: Question) -> Iterator[Update]:
         """Follow the answer. Raises InvalidInput, Conflict or Unavailable before anything is stored."""
-        # A program may follow one turn several times at once: that is a tree, and each branch has its own end.
-        claimed = question.conversation_id if question.after is None else None
-        if claimed is not None:
-            self._claim(claimed)
+        claimed = [place] if (place := _place(question)) else []
+        self._claim(*claimed)
         try:
-            yield from self._answer(question)
+            yield from self._answer(question, claimed)
         finally:
-            if claimed is not None:
-                with self._claims:
-                    self._busy.discard(claimed)
+            with self._claims:
+                self._busy.difference_update(claimed)
 
     def stop(self, who: Principal, turn_id: str) -> bool:
         """End the answer of that id if it is under way and theirs."""
@@ -80,19 +85,19 @@ class Questions:
         """Answers under way."""
         return len(self._replies)
 
-    def path(self, conversation_id: str) -> list[Turn]:
-        """The turns that lead to the newest one, oldest first."""
-        turns = self._conversations.turns(conversation_id)
-        return self._conversations.path_to(turns[-1].id) if turns else []
-
-    def _answer(self, question: Question) -> Iterator[Update]:
+    def _answer(self, question: Question, claimed: list[str]) -> Iterator[Update]:
         ready, words = self._engine.ready()
         if not ready:
             raise Unavailable(f"The model does not answer yet: {words}. Try again when it is ready.")
         before = self._before(question)
-        messages, left_out = self._fitting([*exchanges(before), *question.told], question.text, question.system)
-        stored = self._store(question, before)
-        asked = Asked(stored, question.version, _seeded(question.sampling), left_out)
+        system = question.again.details.get("system") if question.again else question.system
+        messages, left_out = self._fitting([*exchanges(before), *question.told], question.text, system)
+        stored = question.again or self._store(question, before)
+        if question.again is None:
+            # Nothing can follow it, and it cannot be asked again, before it has its answer.
+            self._claim(stored.id)
+            claimed.append(stored.id)
+        asked = Asked(stored, question.version, _seeded(self._sampling(question)), left_out)
         reply = Reply(asked, self._submit(question, asked, messages), self._task.outcome, self._keeper(question, asked))
         self._replies[reply.id] = (question.who.id, reply)
         try:
@@ -100,16 +105,34 @@ class Questions:
         finally:
             del self._replies[reply.id]
 
-    def _claim(self, conversation_id: str) -> None:
+    def _claim(self, *places: str) -> None:
         with self._claims:
-            if conversation_id in self._busy:
-                raise Conflict("An answer is still being written in this conversation. Wait for it, or stop it.")
-            self._busy.add(conversation_id)
+            if not self._busy.isdisjoint(places):
+                raise Conflict("An answer is still being written here. Wait for it, or stop it.")
+            self._busy.update(places)
 
     def _before(self, question: Question) -> list[Turn]:
-        if question.after is not None:
-            return self._conversations.path_to(question.after)
-        return [] if question.conversation_id is None else self.path(question.conversation_id)
+        if stands := question.again or question.instead_of:
+            return self._conversations.path_to(stands.id)[:-1]
+        if question.conversation_id is None:
+            return []
+        turns = self._conversations.turns(question.conversation_id)
+        choices = self._conversations.choices(question.conversation_id)
+        path = path_through(turns, question.after, choices) if question.after else shown_path(turns, choices)
+        with self._claims:
+            if path and path[-1].id in self._busy - {question.after}:
+                raise Conflict("An answer is still being written here. Wait for it, or stop it.")
+        return path
+
+    def _sampling(self, question: Question) -> Sampling:
+        """As it was asked for; drawn, where this version has said already what it holds most likely."""
+        if question.again is None:
+            return question.sampling
+        turns = self._conversations.turns(question.again.conversation_id)
+        said = [t.version for t in turns if t.parent_id == question.again.id and t.state in ("complete", "stopped")]
+        if question.version not in said:
+            return question.sampling
+        return replace(question.sampling, temperature=AGAIN_TEMPERATURE, top_p=AGAIN_TOP_P)
 
     def _fitting(self, earlier: Sequence[Message], text: str, system: str | None) -> tuple[list[Message], int]:
         """Messages for the model, and how many earlier ones were left out. InvalidInput when not even `text` fits."""
@@ -183,6 +206,15 @@ class Questions:
             )
 
         return keep
+
+
+def _place(question: Question) -> str | None:
+    """What must not be asked twice at the same time; None where it may."""
+    if question.source == "rest":
+        # A program may follow one turn several times at once: that is a tree, and each branch has its own end.
+        return None
+    stands = question.again or question.instead_of
+    return stands.id if stands else question.after or question.conversation_id
 
 
 def _under(system: str | None, messages: list[Message]) -> list[Message]:

@@ -1,6 +1,7 @@
-"""Conversations and their turns: a tree by `parent_id`, oldest first by id.
+"""Conversations and their turns: a tree by `parent_id`, oldest first by id; and what their owners do with them.
 
-Knows nothing of who may read what: services ask for the owner.
+Nothing is overwritten: a new title, the branch to show and a deletion are events, of which the newest counts. Knows
+nothing of who may read what: services ask for the owner.
 """
 
 import json
@@ -18,6 +19,33 @@ from storage.transaction import Row, Transaction
 ROLES = ("user", "assistant", "tool")
 STATES = ("complete", "stopped", "failed", "aborted")
 SOURCES = ("page", "rest", "cli", "demo")
+KINDS = ("renamed", "deleted", "shown")
+AFTER_ALL = "~"
+"""Greater than every id."""
+
+_LISTED = """
+    WITH mine AS (SELECT id, title, created FROM conversations WHERE owner = $1 AND id NOT IN
+        (SELECT conversation_id FROM conversation_events WHERE kind = 'deleted')),
+    names AS (SELECT conversation_id, arg_max(title, id) AS title FROM conversation_events
+        WHERE kind = 'renamed' GROUP BY conversation_id),
+    said AS (SELECT conversation_id, max(id) AS last, max(created) AS updated, count(*) AS turns FROM turns
+        WHERE conversation_id IN (SELECT id FROM mine) GROUP BY conversation_id),
+    listed AS (SELECT mine.id AS id, coalesce(names.title, mine.title) AS title,
+        coalesce(updated, mine.created) AS updated, coalesce(turns, 0) AS turns, coalesce(last, mine.id) AS place
+        FROM mine LEFT JOIN names ON names.conversation_id = mine.id LEFT JOIN said ON said.conversation_id = mine.id)
+    SELECT * FROM listed WHERE place < $2 AND ($3 = '' OR contains(lower(title), $3) OR id IN
+        (SELECT conversation_id FROM turns WHERE conversation_id IN (SELECT id FROM mine)
+            AND contains(lower(content), $3)))
+    ORDER BY place DESC LIMIT $4"""
+_LATEST = """
+    WITH mine AS (SELECT id FROM conversations WHERE owner = $1 AND id NOT IN
+        (SELECT conversation_id FROM conversation_events WHERE kind = 'deleted'))
+    SELECT conversation_id FROM (
+        SELECT id AS conversation_id, id AS place FROM mine
+        UNION ALL SELECT conversation_id, id FROM turns WHERE conversation_id IN (SELECT id FROM mine)
+        UNION ALL SELECT conversation_id, id FROM conversation_events
+            WHERE kind = 'shown' AND conversation_id IN (SELECT id FROM mine))
+    ORDER BY place DESC LIMIT 1"""
 
 
 @dataclass(frozen=True)
@@ -26,7 +54,23 @@ class Conversation:
     owner: str
     task: str
     title: str
+    """As its owner named it last."""
     created: datetime
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A conversation in its owner's list."""
+
+    id: str
+    title: str
+    updated: datetime
+    """When its newest turn came."""
+    turns: int
+    """Of all branches."""
+    place: str
+    """Where it stands in the list: the next page is what comes `before` it."""
 
 
 @dataclass(frozen=True)
@@ -93,22 +137,68 @@ class ConversationStore:
         inside(self._db, tx, by, job)
         return made
 
+    def note(
+        self,
+        conversation_id: str,
+        kind: str,
+        *,
+        title: str | None = None,
+        turn_id: str | None = None,
+        by: str,
+        tx: Transaction | None = None,
+    ) -> None:
+        """Keep that a conversation was `renamed` (to `title`), `deleted`, or `shown` up to and past `turn_id`.
+
+        Raises Missing, BadValue.
+        """
+        one_of("kind", kind, KINDS)
+        row = {"id": new_id(), "conversation_id": conversation_id, "kind": kind, "title": title, "turn_id": turn_id}
+
+        def job(t: Transaction) -> None:
+            if not t.holds("conversations", conversation_id):
+                raise Missing(f"There is no conversation `{conversation_id}`. Start a new one.")
+            t.append("conversation_events", stamped(row, by, datetime.now(UTC)))
+
+        inside(self._db, tx, by, job)
+
     def conversation(self, id: str) -> Conversation | None:
+        """With its present title; a deleted one too, marked."""
         found = self._db.row("SELECT * FROM conversations WHERE id = ?", [id])
-        return _conversation(found) if found else None
+        if found is None:
+            return None
+        events = self._db.rows(
+            "SELECT kind, title FROM conversation_events WHERE conversation_id = ? ORDER BY id", [id]
+        )
+        titles = [event["title"] for event in events if event["kind"] == "renamed"]
+        deleted = any(event["kind"] == "deleted" for event in events)
+        return _conversation({**found, "title": titles[-1] if titles else found["title"]}, deleted)
 
     def latest_of(self, owner: str) -> Conversation | None:
-        found = self.list_of(owner, limit=1)
-        return found[0] if found else None
+        """The one in which something was said or chosen last."""
+        found = self._db.value(_LATEST, [owner])
+        return self.conversation(found) if found else None
 
-    def list_of(self, owner: str, limit: int = 50) -> list[Conversation]:
-        """Newest first."""
-        rows = self._db.rows("SELECT * FROM conversations WHERE owner = ? ORDER BY id DESC LIMIT ?", [owner, limit])
-        return [_conversation(row) for row in rows]
+    def list_of(self, owner: str, *, search: str = "", before: str | None = None, limit: int = 50) -> list[Listed]:
+        """Newest turn first, without the deleted ones; `search` in titles and in all that was said."""
+        rows = self._db.rows(_LISTED, [owner, before or AFTER_ALL, search.lower(), limit])
+        return [Listed(**row) for row in rows]
 
     def all(self) -> list[Conversation]:
-        """Everybody's, oldest first."""
-        return [_conversation(row) for row in self._db.rows("SELECT * FROM conversations ORDER BY id")]
+        """Everybody's, oldest first, under their first titles; the deleted ones are left out."""
+        rows = self._db.rows(
+            "SELECT * FROM conversations WHERE id NOT IN"
+            " (SELECT conversation_id FROM conversation_events WHERE kind = 'deleted') ORDER BY id"
+        )
+        return [_conversation(row) for row in rows]
+
+    def choices(self, conversation_id: str) -> dict[str, str]:
+        """Turn → id of the newest event that chose it to be shown; ids are ordered by time, a turn's own as well."""
+        rows = self._db.rows(
+            "SELECT turn_id, max(id) AS id FROM conversation_events"
+            " WHERE conversation_id = ? AND kind = 'shown' GROUP BY turn_id",
+            [conversation_id],
+        )
+        return {row["turn_id"]: row["id"] for row in rows}
 
     def turns(self, conversation_id: str) -> list[Turn]:
         """Oldest first, all branches."""
@@ -140,8 +230,8 @@ class ConversationStore:
         )
 
 
-def _conversation(row: Row) -> Conversation:
-    return Conversation(row["id"], row["owner"], row["task"], row["title"], row["created"])
+def _conversation(row: Row, deleted: bool = False) -> Conversation:
+    return Conversation(row["id"], row["owner"], row["task"], row["title"], row["created"], deleted)
 
 
 def _turn(row: Row) -> Turn:

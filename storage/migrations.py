@@ -46,6 +46,11 @@ def m003_publications(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute(statement)
 
 
+def m004_conversation_events(cursor: duckdb.DuckDBPyConnection) -> None:
+    """What its owner does with a conversation: rename, delete, choose the branch that is shown."""
+    cursor.execute(_CONVERSATION_EVENTS)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -98,7 +103,15 @@ _PUBLICATIONS = (
         state VARCHAR NOT NULL, sha VARCHAR, tag VARCHAR, reason VARCHAR, {_STAMP})""",
 )
 
-STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_wheel, m002_keys, m003_publications]
+_CONVERSATION_EVENTS = f"""CREATE TABLE conversation_events (id VARCHAR PRIMARY KEY,
+        conversation_id VARCHAR NOT NULL, kind VARCHAR NOT NULL, title VARCHAR, turn_id VARCHAR, {_STAMP})"""
+
+STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
+    m001_wheel,
+    m002_keys,
+    m003_publications,
+    m004_conversation_events,
+]
 
 
 def applied(cursor: duckdb.DuckDBPyConnection) -> int:

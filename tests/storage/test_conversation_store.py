@@ -50,8 +50,8 @@ def test_a_path_leaves_out_other_branches(store: ConversationStore, talk: Conver
 def test_each_owner_lists_their_own(store: ConversationStore) -> None:
     mine = [store.start(owner="guest:1", task="sql", by="guest:1") for _ in range(3)]
     store.start(owner="guest:2", task="sql", by="guest:2")
-    assert store.list_of("guest:1") == mine[::-1]
-    assert store.list_of("guest:1", limit=2) == mine[:0:-1]
+    assert [listed.id for listed in store.list_of("guest:1")] == [made.id for made in mine[::-1]]
+    assert [listed.id for listed in store.list_of("guest:1", limit=2)] == [made.id for made in mine[:0:-1]]
     assert store.latest_of("guest:1") == mine[-1]
     assert store.latest_of("guest:3") is None and store.conversation("unknown") is None
 
