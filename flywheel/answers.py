@@ -11,6 +11,7 @@ from flywheel.errors import NotFound
 from flywheel.evaluation import SuiteScore
 from flywheel.runfiles import SuiteRows, read_suites
 from flywheel.serving.engine import BASE_VERSION
+from flywheel.serving.thinking import parted
 from flywheel.standing import Scores, VersionView, flags_of
 from storage.home import Home
 from storage.versions import Score
@@ -74,7 +75,7 @@ def _column(folder: Path, rows: SuiteRows, flags: SuiteScore | None) -> list[Ans
     path = predictions_file(folder, rows.suite, flags.version) if flags else None
     if flags is None or path is None or not path.exists():
         return None
-    texts = [row["text"] for row in read_predictions(folder, rows.suite, flags.version)]
+    texts = [parted(row["text"]).text for row in read_predictions(folder, rows.suite, flags.version)]
     if not len(texts) == flags.n == len(rows.references):
         return None
     return [Answer(flags.version, text, grade >= 1, grade) for text, grade in zip(texts, flags.grades, strict=True)]

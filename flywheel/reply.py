@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flywheel.serving.engine import Generation, Sampling, Stream
+from flywheel.serving.thinking import Said, parted
 from flywheel.tasks.sql import SqlOutcome
 from storage.conversations import Turn
 from storage.ids import new_id
@@ -32,7 +33,9 @@ class Update:
     user_turn_id: str
     turn_id: str
     text: str
-    """All of it so far."""
+    """All of the answer so far, without the model's thoughts."""
+    thinking: str = ""
+    """What a reasoning model thought before it, so far."""
     done: bool = False
     turn: Turn | None = None
     outcome: SqlOutcome | None = None
@@ -64,7 +67,7 @@ class Reply:
     ) -> None:
         self.id = new_id()
         self._asked, self._stream, self._run, self._store = asked, stream, run, store
-        self._text = ""
+        self._written, self._said = "", Said("", "")
         self._kept = False
 
     def stop(self) -> None:
@@ -87,26 +90,29 @@ class Reply:
     def _flow(self) -> Iterator[Update]:
         last, shown = time.monotonic(), ""
         for piece in self._stream:
-            self._text += piece or ""
+            self._written += piece or ""
             now = time.monotonic()
             if now - last >= SHORTEST_PAUSE_S or (piece and not shown):
-                last, shown = now, self._text
+                last, shown = now, self._written
+                self._said = parted(self._written, prompt=self._stream.waiting.rendered_prompt, growing=True)
                 yield self._update()
 
     def _update(self, **last: Any) -> Update:
         question = self._asked.question
-        return Update(question.conversation_id, question.id, self.id, self._text, **last)
+        said = self._said
+        return Update(question.conversation_id, question.id, self.id, said.text, said.thinking, **last)
 
     def _keep(self, generation: Generation, state: str) -> tuple[SqlOutcome | None, Turn]:
         self._kept = True
-        self._text = generation.text
+        # The model may write its thoughts without an opening tag when its own template wrote that.
+        said = self._said = parted(generation.text, prompt=generation.rendered_prompt)
         outcome = None
         try:
             if state == "complete":
-                outcome = self._run(generation.text)
+                outcome = self._run(said.text)
         finally:
             # Even if running the statement failed in a way nobody foresaw, the answer was given and is kept.
-            turn = self._store(self.id, generation.text, state, self._details(generation, outcome))
+            turn = self._store(self.id, said.text, state, self._details(generation, outcome))
         return outcome, turn
 
     def _details(self, generation: Generation, outcome: SqlOutcome | None) -> dict[str, Any]:
@@ -126,6 +132,7 @@ class Reply:
             "mean_logprob": logprob if logprob is None or math.isfinite(logprob) else None,
             "error": generation.error,
             "left_out": self._asked.left_out,
+            "thinking": self._said.thinking or None,
             "sql": None if outcome is None else stored_outcome(outcome),
         }
 

@@ -14,6 +14,7 @@ from flywheel.base_model import BaseModel
 from flywheel.errors import Damaged
 from flywheel.evaluation import Judge, SuiteScore, score
 from flywheel.runfiles import GENERAL, SUITE_FILES, Asks, Sources, SuiteRows, read_suites
+from flywheel.serving.thinking import parted
 from flywheel.settings import Settings
 from storage.home import Home
 from storage.runs import Run
@@ -77,7 +78,7 @@ class Scoring:
         for rows in read_suites(folder):
             flags = {}
             for name in self.answered(folder, rows.suite):
-                texts = [row["text"] for row in read_predictions(folder, rows.suite, name)]
+                texts = [parted(row["text"]).text for row in read_predictions(folder, rows.suite, name)]
                 flags[name] = score(self._task, rows.references, texts)
             if version not in flags:
                 raise Damaged(f"the answers of {version} to `{rows.suite}` are missing from {folder / PREDICTIONS}")

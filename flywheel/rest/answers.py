@@ -51,6 +51,8 @@ def answer_of(last: Update, task: Task) -> Answer:
     if task.name == "sql":
         outcome = last.outcome
         extra |= {name: getattr(outcome, name) if outcome else EMPTY[name] for name in OUTCOME}
+    if last.thinking:
+        extra["reasoning_content"] = last.thinking
     if last.notice:
         extra["notice"] = last.notice
     return Answer(turn, content_of(turn.content, task), extra)
@@ -73,10 +75,11 @@ class Chunks:
     def __init__(self, id: str, version: str, task: Task, *, with_usage: bool) -> None:
         self._head = {"id": id, "object": "chat.completion.chunk", "created": int(time.time()), "model": version}
         self._task, self._with_usage = task, with_usage
-        self._begun, self._sent = False, ""
+        self._begun, self._sent, self._thought = False, "", False
 
-    def more(self, text: str) -> list[Record]:
+    def more(self, text: str, thinking: str = "") -> list[Record]:
         """What `text`, the whole answer so far, adds to what was sent; the first chunk says whose message it is."""
+        self._thought = bool(thinking)
         if self._task.name == "sql":
             bare = text.lstrip()
             text = "" if bare[: len(FENCE)] == FENCE[: len(bare)] else bare.rstrip()
@@ -84,6 +87,7 @@ class Chunks:
 
     def last(self, answer: Answer) -> list[Record]:
         """The rest of the text, the end, and the usage where it was asked for."""
+        self._thought = "reasoning_content" in answer.extra
         end = self._chunk({}, answer.finish_reason) | {"flywheel": answer.extra}
         chunks = [*self._first(), *self._added(answer.content), end]
         if self._with_usage:
@@ -95,6 +99,9 @@ class Chunks:
         return [] if begun else [self._chunk({"role": "assistant", "content": ""})]
 
     def _added(self, text: str) -> list[Record]:
+        if self._sent and text and not text.startswith(self._sent) and self._thought:
+            # What was sent has turned out to be thoughts that nobody had announced; the answer begins only now.
+            self._sent = ""
         if len(text) <= len(self._sent) or not text.startswith(self._sent):
             return []
         added, self._sent = text[len(self._sent) :], text

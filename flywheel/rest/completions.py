@@ -165,7 +165,7 @@ class Completions:
         if update.done:
             yield from chunks.last(self._ended(asked, update))
         else:
-            yield from chunks.more(update.text)
+            yield from chunks.more(update.text, update.thinking)
 
     def _ended(self, asked: _Request, update: Update) -> Answer:
         """The ended answer. Raises Problem when the model failed or was stopped by somebody else."""

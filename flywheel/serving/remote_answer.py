@@ -18,10 +18,13 @@ import openai
 from flywheel.serving.engine import FinishReason, Generation, Message, Sampling, Stream
 from flywheel.serving.pieces import Pieces
 from flywheel.serving.remote_words import Server, explain, is_passing, is_too_long, retry_after
+from flywheel.serving.thinking import CLOSE, OPEN
 
 USAGE_WAIT_S = 2.0
 """How long the server may take, once the answer has ended, to say how many tokens it was."""
 REFUSALS = (400, 422)
+THOUGHTS = ("reasoning_content", "reasoning")
+"""Where servers put what a reasoning model thinks, apart from its answer."""
 log = logging.getLogger(__name__)
 
 
@@ -89,6 +92,8 @@ class Answer:
         """Tokens of prompt and answer, when the server told."""
         self.first_token_s: float | None = None
         self._stream, self._half, self._text = stream, "", ""
+        self._thinking: bool | None = None
+        """Whether thoughts are coming; None before anything came, False once the answer began."""
         # One character is one "token" here: the server has decoded already.
         self._stops = Pieces(lambda ids: "".join(map(chr, ids)), sampling.stop) if sampling.stop else None
 
@@ -106,7 +111,12 @@ class Answer:
         choices = getattr(chunk, "choices", None)
         if not isinstance(choices, list) or not choices:
             return True
-        content = getattr(getattr(choices[0], "delta", None), "content", None)
+        delta = getattr(choices[0], "delta", None)
+        for thought in (getattr(delta, name, None) for name in THOUGHTS):
+            if isinstance(thought, str) and thought:
+                self._think(thought)
+                break
+        content = getattr(delta, "content", None)
         if isinstance(content, str) and content:
             self._add(content)
         if self._stops is not None and self._stops.stopped:
@@ -123,10 +133,25 @@ class Answer:
         self._half = ""
         self._give(rest if self._stops is None else self._through(rest) + self._stops.finish())
 
-    def _add(self, content: str) -> None:
+    def _think(self, thought: str) -> None:
+        """Pass on a piece of thought, in tags as models write them that send all as one text. Afterthoughts: not."""
+        if self._thinking is False:
+            return
+        self._count()
+        whole = thought.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        self._give(whole if self._thinking else f"{OPEN}\n{whole}")
+        self._thinking = True
+
+    def _count(self) -> None:
         if self.first_token_s is None:
             self.first_token_s = time.monotonic() - self._stream.submitted
         self.pieces += 1
+
+    def _add(self, content: str) -> None:
+        self._count()
+        if self._thinking:
+            self._give(f"\n{CLOSE}\n\n")
+        self._thinking = False
         content = self._half + content
         half = "\ud800" <= content[-1] <= "\udbff"
         self._half, content = (content[-1], content[:-1]) if half else ("", content)

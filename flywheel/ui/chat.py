@@ -141,7 +141,8 @@ class ChatPage:
                     yield _buttons(busy=True, value=""), gr.skip(), conversation, _more(Thread(None, []))
                 if time.monotonic() - last >= UPDATE_SECONDS and not update.done and tab in self._answering:
                     last = time.monotonic()
-                    growing = present.message("assistant", present.partial(update.text, sql=self._is_sql))
+                    words = present.partial(update.text, sql=self._is_sql, thinking=update.thinking)
+                    growing = present.message("assistant", words)
                     yield gr.skip(), [*before, growing], gr.skip(), gr.skip()
         finally:
             replies.close()

@@ -87,19 +87,25 @@ def thumbs(items: Sequence[ThreadItem]) -> list[str | None]:
     return [_THUMBS.get(rating.rating or "") if rating else None for rating in ratings]
 
 
-def partial(words: str, *, sql: bool) -> str:
-    """An answer that is still being written."""
+def partial(words: str, *, sql: bool, thinking: str = "") -> str:
+    """An answer that is still being written; `thinking` are the thoughts before it, of which only the fact is told."""
+    if not words.strip() and thinking:
+        return f"*{text.REASONING}*"
     if not words.strip():
         return text.WRITING if sql else text.THINKING
     return fence(words, "sql") if sql and words.lstrip()[:6].upper() in ("SELECT", "WITH") else prose(words)
 
 
 def answer(item: ThreadItem) -> str:
-    """A whole answer: its words or its result, how it ended, the version, and what became of a correction."""
+    """A whole answer: thoughts folded, its words or its result, how it ended, the version, the correction."""
     turn, sql = item.turn, item.turn.details.get("sql")
     body = _sql_answer(sql) if sql else prose(turn.content)
-    parts = [body if body.strip() else "", _ending(turn)]
-    parts = [part for part in parts if part] or [text.NO_ANSWER]
+    thoughts = turn.details.get("thinking")
+    shown = folded(text.THOUGHTS, plain(str(thoughts))) if thoughts else ""
+    parts = [shown, body if body.strip() else "", _ending(turn)]
+    parts = [part for part in parts if part]
+    if parts in ([], [shown]):
+        parts.append(text.NO_ANSWER)
     return "\n\n".join([*parts, f"{badge(turn.version)} {_correction(item)}".strip()])
 
 

@@ -12,6 +12,7 @@ from flywheel.errors import InvalidInput, NotFound, Unavailable
 from flywheel.serving.engine import Generation, Sampling
 from flywheel.serving.remote import MOST_AT_ONCE, RemoteEngine
 from flywheel.serving.remote_answer import Timing
+from flywheel.serving.thinking import Said, parted
 from tests.support.openai_server import OpenAIServer, openai_server
 
 HELLO = [{"role": "user", "content": "hello there"}]
@@ -412,3 +413,14 @@ def test_many_answers_at_once(server: OpenAIServer, engine: RemoteEngine) -> Non
     asked = [[{"role": "user", "content": f"number {i} of many "}] for i in range(MOST_AT_ONCE)]
     streams = [engine.submit(messages, "v0", Sampling()) for messages in asked]
     assert [stream.result().text for stream in streams] == [messages[0]["content"] * 3 for messages in asked]
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_thoughts_sent_apart_come_in_tags(server: OpenAIServer, engine: RemoteEngine, name: str) -> None:
+    deltas = [{name: "two "}, {name: "and two"}, {"content": "It is"}, {"content": " 4."}, {name: "afterthought"}]
+    events = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    server.raw = "".join(f"data: {json.dumps(event)}\n\n" for event in [*events]).encode() + b"data: [DONE]\n\n"
+    assert parted(ask(engine).text) == Said("It is 4.", "two and two")
+    server.raw = "".join(f"data: {json.dumps(event)}\n\n" for event in [*events[:2], events[-1]]).encode()
+    assert parted(ask(engine).text) == Said("", "two and two")

@@ -20,6 +20,7 @@ ANN, BOB = Principal("guest:" + "a" * 32, Role.GUEST), Principal("guest:" + "b" 
 COUNT, SQL = "how many orders are there", "SELECT count(*) FROM orders"
 ANSWERS = {
     COUNT: SQL,
+    "think": "<think>two and two</think>It is four.",
     "hello": "Hello! Ask me about the shop.",
     "drop it all": "DROP TABLE orders",
     "list the orders": "SELECT order_id, total FROM orders ORDER BY order_id",

@@ -179,3 +179,12 @@ def test_strip_marks_the_next_step() -> None:
         True
     ] * 6
     assert shown.count("fw-next>") == 1 and "Run &lt;7&gt;" in shown
+
+
+def test_thoughts_are_folded_before_the_answer_and_inert() -> None:
+    shown = present.answer(item(content="It is 4.", details={"thinking": "<img src=x>\n**two**"}))
+    assert shown.index("<summary>Thoughts") < shown.index("</details>") < shown.index("It is 4.")
+    assert "<img" not in html_of(shown) and "<strong>" not in html_of(shown)
+    assert "(no answer)" in present.answer(item(content="", details={"thinking": "two"}))
+    assert present.partial("", sql=False, thinking="two") == "*Thinking …*"
+    assert present.partial("It", sql=False, thinking="two") == "It"
