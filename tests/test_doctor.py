@@ -204,7 +204,7 @@ def test_a_taken_port_is_named(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) 
 def test_a_base_that_is_not_there_is_named(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FLYWHEEL_BASE_MODEL", str(tmp_path))
     code, found = doctor()
-    assert code == 1 and "config.json is missing" in said(found["base model"])
+    assert code == 1 and "has no config.json" in said(found["base model"])
 
 
 def test_a_check_that_breaks_is_a_finding() -> None:
