@@ -24,10 +24,18 @@ EVENTS: dict[str, Role] = {
     "chat_rows": Role.GUEST,
     "correction_fill": Role.GUEST,
     "correction_quiet": Role.GUEST,
+    "correction_reasons": Role.GUEST,
+    "correction_diff": Role.GUEST,
     "correction_try": Role.GUEST,
     "correction_send": Role.GUEST,
     "correction_shown": Role.GUEST,
-    "correction_cancel": Role.GUEST,
+    "correction_close": Role.GUEST,
+    "corrections_open": Role.GUEST,
+    "corrections_newer": Role.GUEST,
+    "corrections_older": Role.GUEST,
+    "learned_open": Role.GUEST,
+    "learned_dismiss": Role.GUEST,
+    "learned_again": Role.GUEST,
     "page_admit": Role.ANONYMOUS,  # tells only whether the role suffices
     "space_open": Role.ANONYMOUS,  # on a Space: tells only who one is oneself
     "wheel_open": Role.REVIEWER,
@@ -75,6 +83,7 @@ EVENTS: dict[str, Role] = {
 
 PAGES: dict[str, Role] = {
     "/": Role.GUEST,
+    "/corrections": Role.GUEST,
     "/review": Role.REVIEWER,
     "/data": Role.REVIEWER,
     "/train": Role.OWNER,

@@ -16,11 +16,13 @@ from flywheel.base_model import BaseModel, base_model
 from flywheel.chat import Chat
 from flywheel.curation import Curation
 from flywheel.datasets import Datasets
+from flywheel.drafts import Drafts
 from flywheel.errors import InvalidInput, Unavailable
 from flywheel.exports import Exporter
 from flywheel.identity import Identity
 from flywheel.imports import Importer
 from flywheel.keys import Keys
+from flywheel.learned import Learned
 from flywheel.merging import Merging
 from flywheel.metrics import Metrics
 from flywheel.origins import Origins
@@ -48,6 +50,7 @@ from storage.hub import Hub, Patience
 from storage.keys import KeyStore
 from storage.ledger import LedgerReport, verify
 from storage.lock import HomeLock
+from storage.notices import NoticeStore
 from storage.publications import PublicationStore
 from storage.runs import RunStore
 from storage.versions import VersionStore
@@ -71,6 +74,8 @@ class Services:
     engine: Engine
     task: Task
     chat: Chat
+    drafts: Drafts
+    learned: Learned
     remarks: Remarks
     metrics: Metrics
     curation: Curation
@@ -169,6 +174,7 @@ def _compose(
     curation = Curation(examples, conversations, task, rules, _bundled(settings))
     frozen = Datasets(datasets, examples, task, home, rules)
     chat = Chat(database, conversations, feedback, examples, engine, task, versions.served, settings)
+    notices = NoticeStore(database)
     return Services(
         settings=settings,
         home=home,
@@ -180,6 +186,8 @@ def _compose(
         engine=engine,
         task=task,
         chat=chat,
+        drafts=Drafts(chat, task),
+        learned=Learned(feedback, examples, datasets, version_store, notices, home, versions.served),
         remarks=Remarks(chat, feedback, task),
         metrics=Metrics(database, chat, engine, versions, examples, feedback),
         curation=curation,

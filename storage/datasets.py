@@ -67,6 +67,17 @@ class DatasetRow:
     """Order within the version, from 0."""
 
 
+@dataclass(frozen=True)
+class Placed:
+    """An example as a dataset version holds it."""
+
+    example_id: str
+    number: int
+    """Of the dataset version."""
+    side: str
+    completion: str
+
+
 class DatasetStore:
     """Reads and appends dataset versions."""
 
@@ -144,6 +155,18 @@ class DatasetStore:
             " FROM dataset_rows GROUP BY example_id"
         )
         return {row["example_id"]: (row["side"], row["group_key"]) for row in found}
+
+    def holding(self, example_ids: Sequence[str]) -> dict[str, "list[Placed]"]:
+        """Example → its place in each version that holds it, oldest version first."""
+        found = self._db.rows(
+            "SELECT example_id, number, side, completion FROM dataset_rows"
+            " WHERE example_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY number",
+            [[*example_ids]],
+        )
+        places: dict[str, list[Placed]] = {}
+        for row in found:
+            places.setdefault(row["example_id"], []).append(Placed(**row))
+        return places
 
     def list(self) -> list[DatasetVersion]:
         """Newest first."""

@@ -38,6 +38,17 @@ class Correction:
     created: datetime
 
 
+@dataclass(frozen=True)
+class Corrected:
+    """A correction with what was asked and what had been answered."""
+
+    correction: Correction
+    question: str
+    answer: str
+    version: str | None
+    """Who had answered."""
+
+
 class FeedbackStore:
     """Reads and appends feedback and corrections."""
 
@@ -86,6 +97,18 @@ class FeedbackStore:
     def corrections(self, turn_ids: Sequence[str], by: str | None = None) -> dict[str, Correction]:
         """Turn → latest correction, of that person where one is named."""
         return {row["turn_id"]: _correction(row) for row in self._latest("corrections", turn_ids, by)}
+
+    def corrected_by(self, person: str) -> list[Corrected]:
+        """The latest correction of each answer that this person corrected, newest first."""
+        rows = self._db.rows(
+            """WITH mine AS (SELECT * FROM corrections WHERE created_by = ?
+                QUALIFY row_number() OVER (PARTITION BY turn_id ORDER BY id DESC) = 1)
+            SELECT mine.*, a.content AS answer, a.version, coalesce(q.content, '') AS question
+            FROM mine JOIN turns a ON a.id = mine.turn_id LEFT JOIN turns q ON q.id = a.parent_id
+            ORDER BY mine.id DESC""",
+            [person],
+        )
+        return [Corrected(_correction(row), row["question"], row["answer"], row["version"]) for row in rows]
 
     def counts(self) -> dict[str, int]:
         """{"up", "down", "corrections"}: thumbs that stand now, and all corrections."""

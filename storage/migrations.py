@@ -51,6 +51,11 @@ def m004_conversation_events(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(_CONVERSATION_EVENTS)
 
 
+def m005_notices(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Notices that people have put away."""
+    cursor.execute(_NOTICES)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -106,11 +111,14 @@ _PUBLICATIONS = (
 _CONVERSATION_EVENTS = f"""CREATE TABLE conversation_events (id VARCHAR PRIMARY KEY,
         conversation_id VARCHAR NOT NULL, kind VARCHAR NOT NULL, title VARCHAR, turn_id VARCHAR, {_STAMP})"""
 
+_NOTICES = f"""CREATE TABLE notices (id VARCHAR PRIMARY KEY, notice VARCHAR NOT NULL, {_STAMP})"""
+
 STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_wheel,
     m002_keys,
     m003_publications,
     m004_conversation_events,
+    m005_notices,
 ]
 
 

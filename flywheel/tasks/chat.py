@@ -24,10 +24,12 @@ class ChatTask:
     answer_tokens, answer_seconds = 1024, 120.0
     """How long an answer may be where nobody says otherwise."""
     reasons: tuple[tuple[str, str], ...] = (
-        ("wrong_fact", "Wrong fact"),
+        ("wrong_fact", "Not true"),
+        ("off_topic", "Not what I asked"),
         ("not_helpful", "Did not help"),
         ("bad_style", "Wrong tone or style"),
-        ("unsafe", "Should not say this"),
+        ("too_long", "Too long"),
+        ("unsafe", "Unsafe"),
         ("other", "Something else"),
     )
     notice: str | None = None

@@ -49,10 +49,10 @@ class SqlTask:
     reasons: tuple[tuple[str, str], ...] = (
         ("misunderstood", "Misunderstood the question"),
         ("wrong_data", "Wrong table or column"),
-        ("wrong_filter", "Wrong condition or period"),
-        ("wrong_sum", "Wrong calculation or order"),
+        ("wrong_filter", "Wrong filter or period"),
+        ("wrong_sum", "Wrong numbers or order"),
         ("should_answer", "Should have answered"),
-        ("should_refuse", "Should have declined"),
+        ("should_refuse", "Should have refused"),
         ("other", "Something else"),
     )
 

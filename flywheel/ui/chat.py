@@ -18,6 +18,7 @@ from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import present, text
 from flywheel.ui.correction import CorrectionPanel
+from flywheel.ui.corrections import LearnedNotice
 from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
 
 UPDATE_SECONDS = 0.05
@@ -48,11 +49,13 @@ class ChatPage:
             gr.Markdown(f"# {text.TITLE}", elem_classes="fw-title")
             new = gr.Button("New chat", size="sm", scale=0, min_width=110, elem_id="new-chat")
         banner = gr.Markdown(visible=False, elem_id="banner")
+        learned = LearnedNotice(self._services)
         history = self._chatbot()
         with gr.Accordion("All rows", open=False, visible=False, elem_id="all-rows") as more:
             rows = gr.Dataframe(interactive=False, show_label=False, max_height=320, wrap=True)
         panel = CorrectionPanel(self._services, conversation, history)
         message = self._composer()
+        learned.wire(message)
         self._wire(conversation, history, message, more, new)
         where: dict[str, Any] = {"conversation": conversation}
         more.expand(self.rows, inputs_kwargs=where, outputs=[rows], api_name="chat_rows", **PRIVATE)

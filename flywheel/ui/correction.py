@@ -1,64 +1,79 @@
-"""The panel under the chat that asks what the answer should have been.
+"""The panel under the chat that asks what was wrong, and what the answer should have been.
 
-Opened by a thumb down for one answer; the service compares, stores and hands on to the reviewers.
+Opened by a thumb down for one answer. A reason counts as soon as it is ticked; a correction when it is sent, after the
+person saw what it changes and, for a statement, what it returns beside what the answer had returned. The services
+compare, run, store and hand on to the reviewers.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
+from flywheel.drafts import Trial
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.services import Services
-from flywheel.ui import present, text
+from flywheel.tasks.sql import SqlOutcome
+from flywheel.ui import markup, present, text
 from flywheel.ui.shell import PRIVATE, caller, shown
+from flywheel.worddiff import Part
 
 INTO_VIEW = "() => document.querySelector('#correction')?.scrollIntoView({block: 'nearest'})"
+ROWS_BESIDE = 10
+"""Rows of each result that stand side by side."""
 
 
 class CorrectionPanel:
     """Built inside the chat page; `turn` and `body` are what its rating event sets."""
 
     def __init__(self, services: Services, conversation: Any, history: Any) -> None:
-        self._chat, self._task = services.chat, services.task
+        self._chat, self._drafts, self._task = services.chat, services.drafts, services.task
         self._conversation, self._history = conversation, history
         is_sql = services.task.name == "sql"
         is_remote = services.settings.is_remote
         self._thanked = text.THANKS_CORRECTION_ELSEWHERE if is_remote else text.THANKS_CORRECTION
         self.turn = gr.State(None)
         with gr.Column(visible=False, elem_id="correction") as self.body:
-            gr.Markdown(text.CORRECTION_TITLE)
+            choices = [(label, key) for key, label in services.task.reasons]
+            self._reasons = gr.CheckboxGroup(label="What was wrong?", choices=choices, elem_id="reasons")
+            self._noted = gr.HTML(elem_id="noted")
             self._answer = gr.Textbox(
-                label="Corrected answer",
+                label=text.CORRECTION_LABEL,
                 info=text.CORRECTION_HINT_SQL if is_sql else text.CORRECTION_HINT,
                 lines=3,
                 max_lines=14,
                 elem_id="corrected",
             )
-            choices = [(label, key) for key, label in services.task.reasons]
-            self._reasons = gr.CheckboxGroup(label="What was wrong", choices=choices, elem_id="reasons")
+            self._diff = gr.HTML(elem_id="difference")
             self._comment = gr.Textbox(label="Comment", lines=1, max_lines=4, max_length=2000, elem_id="comment")
+            self._tried = gr.HTML(elem_id="tried")
             with gr.Row():
                 self._send = gr.Button("Send correction", variant="primary", scale=2, min_width=170)
                 self._try = gr.Button("Try it", min_width=90, visible=is_sql)
-                self._cancel = gr.Button("Cancel", min_width=90)
-            self._tried = gr.Markdown(elem_id="tried")
+                self._close = gr.Button("Close", min_width=90, elem_id="close-correction")
         self._thanks = gr.Markdown(visible=False, elem_id="thanks")
 
     def wire(self, rated: Any) -> None:
         """`rated` is the rating event; once it went well the panel is filled."""
         seen = {"turn": self.turn, "conversation": self._conversation}
-        asked = {**seen, "answer": self._answer, "reasons": self._reasons, "comment": self._comment}
-        rated.success(
-            self.fill,
-            inputs_kwargs=seen,
-            outputs=[self._answer, self._reasons, self._comment, self._tried],
-            api_name="correction_fill",
-            **PRIVATE,
-        ).success(self.quiet, outputs=[self._thanks], api_name="correction_quiet", **PRIVATE).then(None, js=INTO_VIEW)
-        tried: dict[str, Any] = {"turn": self.turn, "answer": self._answer}
-        self._try.click(self.attempt, inputs_kwargs=tried, outputs=[self._tried], api_name="correction_try", **PRIVATE)
-        self._cancel.click(self.cancel, outputs=[self.turn, self.body], api_name="correction_cancel", **PRIVATE)
+        said: dict[str, Any] = {"turn": self.turn, "reasons": self._reasons, "comment": self._comment}
+        typed: dict[str, Any] = {"turn": self.turn, "answer": self._answer}
+        filled = [self._answer, self._reasons, self._comment, self._noted, self._diff, self._tried]
+        rated.success(self.fill, inputs_kwargs=seen, outputs=filled, api_name="correction_fill", **PRIVATE).success(
+            self.quiet, outputs=[self._thanks], api_name="correction_quiet", **PRIVATE
+        ).then(None, js=INTO_VIEW)
+        self._reasons.input(
+            self.note, inputs_kwargs=said, outputs=[self._noted], api_name="correction_reasons", **PRIVATE
+        )
+        # While one difference is being made the next waits, and only the newest is made after it.
+        self._answer.input(
+            self.compare, inputs_kwargs=typed, outputs=[self._diff], api_name="correction_diff",
+            trigger_mode="always_last", **PRIVATE,
+        )  # fmt: skip
+        self._try.click(self.attempt, inputs_kwargs=typed, outputs=[self._tried], api_name="correction_try", **PRIVATE)
+        self._close.click(self.close, outputs=[self.turn, self.body], api_name="correction_close", **PRIVATE)
         closed = [self.turn, self.body, self._thanks]
+        asked = {**seen, **said, "answer": self._answer}
         self._send.click(self.send, inputs_kwargs=asked, outputs=closed, api_name="correction_send", **PRIVATE).success(
             self.refresh,
             inputs_kwargs={"conversation": self._conversation},
@@ -68,9 +83,9 @@ class CorrectionPanel:
         )
 
     @shown
-    def fill(self, turn: str | None, conversation: str | None, request: gr.Request) -> tuple[str, list[str], str, str]:
-        """The answer as it was, and nothing chosen yet."""
-        return self._answer_of(turn, conversation, request) if turn else "", [], "", ""
+    def fill(self, turn: str | None, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """The answer as it was, and nothing chosen yet: another thumb has none of the old reasons."""
+        return self._answer_of(turn, conversation, request) if turn else "", [], "", "", "", ""
 
     @shown
     def quiet(self, request: gr.Request) -> Any:
@@ -78,13 +93,24 @@ class CorrectionPanel:
         return gr.Markdown(visible=False)
 
     @shown
-    def attempt(self, turn: str | None, answer: str, request: gr.Request) -> str:
-        """What the changed statement returns; nothing is stored."""
-        return present.tried(self._chat.try_sql(caller(request), _chosen(turn), answer))
+    def note(self, turn: str | None, reasons: list[str], comment: str, request: gr.Request) -> str:
+        """Keep the reasons as they are ticked: the second click is the last one needed."""
+        self._chat.rate(caller(request), _chosen(turn), "down", reasons, comment)
+        return markup.note(text.NOTED if reasons else "")
 
     @shown
-    def cancel(self, request: gr.Request) -> tuple[None, Any]:
-        """Close the panel; the thumb stays."""
+    def compare(self, turn: str | None, answer: str, request: gr.Request) -> str:
+        """What the text in the box changes; nothing is stored."""
+        return difference_view(self._drafts.diff(caller(request), _chosen(turn), answer))
+
+    @shown
+    def attempt(self, turn: str | None, answer: str, request: gr.Request) -> str:
+        """What the changed statement returns, beside what the answer had returned; nothing is stored."""
+        return trial_view(self._drafts.attempt(caller(request), _chosen(turn), answer))
+
+    @shown
+    def close(self, request: gr.Request) -> tuple[None, Any]:
+        """Close the panel; the thumb and the reasons stay."""
         return None, gr.Column(visible=False)
 
     @shown
@@ -121,6 +147,34 @@ class CorrectionPanel:
         if found is None:
             raise NotFound(text.NOT_FOUND)
         return found
+
+
+def difference_view(parts: Sequence[Part]) -> str:
+    """What a correction changes, word by word."""
+    return f"<h4>{text.CHANGES}</h4>{markup.diff(parts)}" if parts else markup.note(text.UNCHANGED)
+
+
+def trial_view(trial: Trial) -> str:
+    """Both results, side by side where there is room, and whether they differ."""
+    verdict = ""
+    if trial.same is not None:
+        verdict = markup.note(text.SAME_RESULT, "warn") if trial.same else markup.note(text.OTHER_RESULT, "good")
+    before = _result(trial.before, trial.before_count) if trial.before else markup.note(text.NOT_RUN)
+    after = _result(trial.after, len(trial.after.rows))
+    return (
+        f"{verdict}<div class='fw-beside'>"
+        f"<section aria-label='{text.ITS_RESULT}'><h4>{text.ITS_RESULT}</h4>{before}</section>"
+        f"<section aria-label='{text.YOUR_RESULT}'><h4>{text.YOUR_RESULT}</h4>{after}</section></div>"
+    )
+
+
+def _result(outcome: SqlOutcome, count: int) -> str:
+    if not outcome.columns or not outcome.rows:
+        return markup.note(outcome.sentence or outcome.error or outcome.reason or text.NO_ANSWER)
+    more = "more than " if outcome.truncated else ""
+    caption = "1 row" if count == 1 else f"{more}{count} rows, the first {ROWS_BESIDE}"
+    caption = caption if count > ROWS_BESIDE or count == 1 else f"{count} rows"
+    return markup.table(outcome.columns, outcome.rows[:ROWS_BESIDE], caption)
 
 
 def _chosen(turn: str | None) -> str:

@@ -91,7 +91,10 @@ class ReviewPage:
                     skip = gr.Button("Skip", elem_id="skip")
                     undo = gr.Button("Undo", elem_id="undo")
                 with gr.Row(elem_classes="fw-bottom"):
-                    reason = gr.Textbox(label="Reason for rejecting", placeholder="Enter rejects", elem_id="reason")
+                    reason = gr.Textbox(
+                        label="Reason for rejecting", info="Who wrote it reads it, as you write it.",
+                        placeholder="Enter rejects", elem_id="reason",
+                    )  # fmt: skip
                     reject = gr.Button("Reject", variant="stop", elem_id="reject")
                 gr.Markdown(KEYS_HELP, elem_classes="fw-keys")
         item = {"current": current, "completion": completion}

@@ -14,6 +14,7 @@ from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import text
 from flywheel.ui.chat import ChatPage
+from flywheel.ui.corrections import CorrectionsPage
 from flywheel.ui.data import DataPage
 from flywheel.ui.review import KEYS_SCRIPT, ReviewPage
 from flywheel.ui.shell import caller, guarded, on_open
@@ -46,6 +47,7 @@ def pages(services: Services) -> list[Page]:
     """All pages, the chat first."""
     return [
         ChatPage(services),
+        CorrectionsPage(services),
         ReviewPage(services),
         DataPage(services),
         TrainPage(services),

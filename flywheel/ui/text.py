@@ -19,15 +19,57 @@ OVERDUE = "This took too long and was stopped. Ask for less, or ask again."
 LEFT_OUT = "The first {count} messages were left out: this model reads no more at once."
 FAILED = "This answer failed."
 NO_ANSWER = "(no answer)"
-CORRECTION_TITLE = "#### What should it have said?"
+CORRECTION_LABEL = "What should it have said?"
 CORRECTION_HINT_SQL = "Change the query so that it answers the question, or write the words it should have said."
 CORRECTION_HINT = "Change the answer to what it should have said."
 THANKS_CORRECTION = (
     "Thank you. A reviewer looks at your correction; when enough are approved, a new version learns from them "
-    "and answers here."
+    "and answers here. [Corrections](/corrections) tells how far yours is."
 )
-THANKS_CORRECTION_ELSEWHERE = "Thank you. A reviewer looks at your correction."
-THANKS_RATING = "Thank you, noted. A reviewer sees it."
+THANKS_CORRECTION_ELSEWHERE = (
+    "Thank you. A reviewer looks at your correction. [Corrections](/corrections) tells how far yours is."
+)
+THANKS_RATING = "Thank you, noted. A reviewer sees it. The answer itself is unchanged, so no correction was sent."
+NOTED = "Noted. You may stop here, or say below what the answer should have been."
+CHANGES = "What you change"
+UNCHANGED = "This is the answer as it was: there is nothing to send as a correction yet."
+ITS_RESULT, YOUR_RESULT = "What the answer returned", "What yours returns"
+SAME_RESULT = "Both return the same rows: your change makes no difference to the result."
+OTHER_RESULT = "The results differ. Send it if yours is what was asked for."
+NOT_RUN = "The answer was not run."
+CORRECTIONS_TITLE = "Your corrections"
+NO_CORRECTIONS = (
+    "You have corrected nothing yet. Click the thumb down under an answer that is wrong and say what it should have "
+    "been: here you see what becomes of it."
+)
+LEARNED = "Version {version} has learned {count} of your corrections."
+LESSON_STATES = {
+    "waiting": "Waiting",
+    "approved": "Approved",
+    "frozen": "In a dataset",
+    "learned": "Learned",
+    "declined": "Declined",
+    "set aside": "Set aside",
+    "withdrawn": "Withdrawn",
+    "not used": "Not used",
+}
+LESSON_WORDS = {
+    "waiting": "A reviewer has not decided yet.",
+    "approved": "The next dataset takes it in.",
+    "frozen": "In dataset {dataset}; the next version that is trained on it and promoted has learned it.",
+    "learned": "In dataset {dataset}, learned in {version}.",
+    "declined": "The reviewer wrote: {reason}",
+    "set aside": "A check set it aside: {reason}",
+    "withdrawn": "It was taken back.",
+    "not used": "Nothing is learned from it.",
+}
+LESSON_CHECKS = "In dataset {dataset}, kept out of training: it checks what new versions know."
+LESSON_LEFT_OUT = "The latest dataset left it out: {reason}"
+LESSON_NOT_SERVING = "What answers now is {served}, which has not learned it."
+NO_REASON = "no reason"
+APPROVED_AS = "Approved as the reviewer changed it"
+CHANGED = "From the answer to your correction"
+ASK_AGAIN = "Ask {version} the same question"
 NOTHING_TO_SEND = "Nothing is changed yet. Change the answer, pick a reason or write a comment, then send."
 STANDING = {
     "pending": "waits for a reviewer",

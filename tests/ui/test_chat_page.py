@@ -115,12 +115,12 @@ def test_correction_is_asked_tried_sent_and_thanked(app: App, guest: Visitor) ->
     page = guest.page
     ask(page, "how many customers")
     page.get_by_role("button", name="Dislike", exact=True).click()
-    box = page.get_by_role("textbox", name="Corrected answer")
+    box = page.get_by_role("textbox", name="What should it have said")
     expect(box).to_have_value(ANSWERS["how many customers"])
     box.fill("SELECT 4711 AS n")
     page.get_by_role("button", name="Try it").click()
-    expect(page.locator("#tried td")).to_have_text("4711")
-    page.get_by_label("Wrong condition or period").check()
+    expect(page.locator("#tried td").last).to_have_text("4711")
+    page.get_by_label("Wrong filter or period").check()
     page.get_by_label("Comment").fill("only those of this year")
     page.get_by_role("button", name="Send correction").click()
     expect(page.locator("#thanks")).to_contain_text("A reviewer looks at your correction")
@@ -137,11 +137,11 @@ def test_unchanged_correction_is_refused_in_words(guest: Visitor) -> None:
     page = guest.page
     ask(page, "how many customers")
     page.get_by_role("button", name="Dislike", exact=True).click()
-    expect(page.get_by_role("textbox", name="Corrected answer")).to_have_value(ANSWERS["how many customers"])
+    expect(page.get_by_role("textbox", name="What should it have said")).to_have_value(ANSWERS["how many customers"])
     page.get_by_role("button", name="Send correction").click()
     expect(page.get_by_text("Nothing is changed yet")).to_be_visible()
-    page.get_by_role("button", name="Cancel", exact=True).click()
-    expect(page.get_by_role("textbox", name="Corrected answer")).to_be_hidden()
+    page.get_by_role("button", name="Close", exact=True).click()
+    expect(page.get_by_role("textbox", name="What should it have said")).to_be_hidden()
 
 
 def test_conversation_and_thumbs_survive_a_reload(app: App, guest: Visitor) -> None:

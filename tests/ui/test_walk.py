@@ -75,7 +75,7 @@ def test_a_word_is_taught_from_the_browser(app: App, browser: Browser) -> None:
 def correct(page: Page, sql: str) -> None:
     """Thumbs down, the right answer, sent: two clicks and what is typed."""
     page.get_by_role("button", name="Dislike").last.click()
-    box = page.get_by_role("textbox", name="Corrected answer")
+    box = page.get_by_role("textbox", name="What should it have said")
     expect(box).to_have_value(re.compile("SELECT"))
     box.fill(sql)
     page.get_by_role("button", name="Send correction").click()
