@@ -175,7 +175,7 @@ class Chat:
 
         A thumb down makes a pending example until it is taken back.
         """
-        turn = self.answer(who, turn_id)
+        turn = self._rated(who, turn_id)
         if rating is not None and rating not in RATINGS:
             raise InvalidInput(f"`rating` is `{rating}`. Give `up`, `down` or null.")
         self._check_feedback(reasons, comment)
@@ -192,7 +192,7 @@ class Chat:
         self, who: Principal, turn_id: str, text: str, reasons: Sequence[str] = (), comment: str = ""
     ) -> tuple[Correction, Example]:
         """What the answer should have been: a thumb down, the correction and a pending example, all or none."""
-        turn = self.answer(who, turn_id)
+        turn = self._rated(who, turn_id)
         check_text(text, "correction", MOST_CORRECTION)
         self._check_feedback(reasons, comment)
         wanted = self._task.completion(text)
@@ -221,6 +221,13 @@ class Chat:
     def answer(self, who: Principal, turn_id: str) -> Turn:
         """One's own answer. NotFound for a foreign id as for an unknown one."""
         return self.threads.own_turn(who, turn_id, "assistant")
+
+    def _rated(self, who: Principal, turn_id: str) -> Turn:
+        """One's own answer that a model gave. InvalidInput for a correction that stands in the place of one."""
+        turn = self.answer(who, turn_id)
+        if turn.details.get("corrects"):
+            raise InvalidInput("This is your own correction. Go back to the answer beside it to rate or correct that.")
+        return turn
 
     def _check_feedback(self, reasons: Sequence[str], comment: str) -> None:
         known = [key for key, _ in self._task.reasons]

@@ -105,7 +105,12 @@ def _dataset(exporter: Exporter, dataset: str | None, side: str | None, format: 
 def _turns(exporter: Exporter, format: str, *, rated: bool) -> Iterator[str]:
     for conversation in exporter.conversations.all():
         turns = {turn.id: turn for turn in exporter.conversations.turns(conversation.id)}
-        answers = [turn for turn in turns.values() if turn.role == "assistant" and turn.state == "complete"]
+        # A correction that somebody went on from is part of the prompts after it, and no model's answer.
+        answers = [
+            turn
+            for turn in turns.values()
+            if turn.role == "assistant" and turn.state == "complete" and not turn.details.get("corrects")
+        ]
         ratings = exporter.feedback.ratings([turn.id for turn in answers])
         corrections = exporter.feedback.corrections([turn.id for turn in answers])
         for turn in answers:

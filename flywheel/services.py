@@ -34,6 +34,7 @@ from flywheel.serving.engine import Engine
 from flywheel.serving.local import LocalEngine
 from flywheel.settings import Settings
 from flywheel.standing import Standing
+from flywheel.standins import StandIns
 from flywheel.tasks.build import Task, build_task
 from flywheel.training import Training
 from flywheel.validity import Rules
@@ -75,6 +76,7 @@ class Services:
     task: Task
     chat: Chat
     drafts: Drafts
+    standins: StandIns
     learned: Learned
     remarks: Remarks
     metrics: Metrics
@@ -187,6 +189,7 @@ def _compose(
         task=task,
         chat=chat,
         drafts=Drafts(chat, task),
+        standins=StandIns(chat.threads, task),
         learned=Learned(feedback, examples, datasets, version_store, notices, home, versions.served),
         remarks=Remarks(chat, feedback, task),
         metrics=Metrics(database, chat, engine, versions, examples, feedback),

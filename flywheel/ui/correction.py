@@ -14,6 +14,7 @@ from flywheel.drafts import Trial
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.services import Services
 from flywheel.tasks.sql import SqlOutcome
+from flywheel.threads import Thread
 from flywheel.ui import markup, present, text
 from flywheel.ui.shell import PRIVATE, caller, shown
 from flywheel.worddiff import Part
@@ -27,7 +28,7 @@ class CorrectionPanel:
     """Built inside the chat page; `turn` and `body` are what its rating event sets."""
 
     def __init__(self, services: Services, conversation: Any, history: Any) -> None:
-        self._chat, self._drafts, self._task = services.chat, services.drafts, services.task
+        self._chat, self._drafts, self._standins = services.chat, services.drafts, services.standins
         self._conversation, self._history = conversation, history
         is_sql = services.task.name == "sql"
         is_remote = services.settings.is_remote
@@ -52,6 +53,10 @@ class CorrectionPanel:
                 self._try = gr.Button("Try it", min_width=90, visible=is_sql)
                 self._close = gr.Button("Close", min_width=90, elem_id="close-correction")
         self._thanks = gr.Markdown(visible=False, elem_id="thanks")
+        self._sent = gr.State(None)
+        self._go_on = gr.Button(text.GO_ON, visible=False, size="sm", elem_id="go-on")
+        # A model that reads the last question alone would not see it.
+        self._may_go_on = not services.task.single_turn
 
     def wire(self, rated: Any) -> None:
         """`rated` is the rating event; once it went well the panel is filled."""
@@ -60,7 +65,7 @@ class CorrectionPanel:
         typed: dict[str, Any] = {"turn": self.turn, "answer": self._answer}
         filled = [self._answer, self._reasons, self._comment, self._noted, self._diff, self._tried]
         rated.success(self.fill, inputs_kwargs=seen, outputs=filled, api_name="correction_fill", **PRIVATE).success(
-            self.quiet, outputs=[self._thanks], api_name="correction_quiet", **PRIVATE
+            self.quiet, outputs=[self._thanks, self._go_on], api_name="correction_quiet", **PRIVATE
         ).then(None, js=INTO_VIEW)
         self._reasons.input(
             self.note, inputs_kwargs=said, outputs=[self._noted], api_name="correction_reasons", **PRIVATE
@@ -72,7 +77,11 @@ class CorrectionPanel:
         )  # fmt: skip
         self._try.click(self.attempt, inputs_kwargs=typed, outputs=[self._tried], api_name="correction_try", **PRIVATE)
         self._close.click(self.close, outputs=[self.turn, self.body], api_name="correction_close", **PRIVATE)
-        closed = [self.turn, self.body, self._thanks]
+        closed = [self.turn, self.body, self._thanks, self._go_on, self._sent]
+        self._go_on.click(
+            self.go_on, inputs_kwargs={"sent": self._sent}, outputs=[self._history, self._conversation, self._go_on],
+            api_name="correction_go_on", **PRIVATE,
+        )  # fmt: skip
         asked = {**seen, **said, "answer": self._answer}
         self._send.click(self.send, inputs_kwargs=asked, outputs=closed, api_name="correction_send", **PRIVATE).success(
             self.refresh,
@@ -88,9 +97,9 @@ class CorrectionPanel:
         return self._answer_of(turn, conversation, request) if turn else "", [], "", "", "", ""
 
     @shown
-    def quiet(self, request: gr.Request) -> Any:
+    def quiet(self, request: gr.Request) -> tuple[Any, Any]:
         """Take the thanks for an earlier correction away."""
-        return gr.Markdown(visible=False)
+        return gr.Markdown(visible=False), gr.Button(visible=False)
 
     @shown
     def note(self, turn: str | None, reasons: list[str], comment: str, request: gr.Request) -> str:
@@ -122,24 +131,30 @@ class CorrectionPanel:
         reasons: list[str],
         comment: str,
         request: gr.Request,
-    ) -> tuple[None, Any, Any]:
+    ) -> tuple[Any, ...]:
         """Store the correction, or, with the answer unchanged, the reasons and the comment."""
-        who, about = caller(request), _chosen(turn)
+        who, about, went = caller(request), _chosen(turn), False
         if answer.strip() != self._answer_of(about, conversation, request).strip():
             self._chat.correct(who, about, answer, reasons, comment)
-            thanks = self._thanked
+            thanks, went = self._thanked, self._may_go_on
         elif reasons or comment.strip():
             self._chat.rate(who, about, "down", reasons, comment)
             thanks = text.THANKS_RATING
         else:
             raise InvalidInput(text.NOTHING_TO_SEND)
-        return None, gr.Column(visible=False), gr.Markdown(value=thanks, visible=True)
+        told = gr.Markdown(value=thanks, visible=True)
+        return None, gr.Column(visible=False), told, gr.Button(visible=went), about
+
+    @shown
+    def go_on(self, sent: str | None, request: gr.Request) -> tuple[Any, str | None, Any]:
+        """The correction that was sent last, in the place of the answer; what is asked next follows it."""
+        thread = self._standins.go_on(caller(request), _chosen(sent))
+        return _history(thread), thread.conversation_id, gr.Button(visible=False)
 
     @shown
     def refresh(self, conversation: str | None, request: gr.Request) -> Any:
         """The conversation again, now saying that a correction waits."""
-        thread = self._chat.thread(caller(request), conversation)
-        return gr.Chatbot(value=present.messages(thread.items), feedback_value=present.thumbs(thread.items))
+        return _history(self._chat.thread(caller(request), conversation))
 
     def _answer_of(self, turn: str, conversation: str | None, request: gr.Request) -> str:
         items = self._chat.thread(caller(request), conversation).items
@@ -166,6 +181,10 @@ def trial_view(trial: Trial) -> str:
         f"<section aria-label='{text.ITS_RESULT}'><h4>{text.ITS_RESULT}</h4>{before}</section>"
         f"<section aria-label='{text.YOUR_RESULT}'><h4>{text.YOUR_RESULT}</h4>{after}</section></div>"
     )
+
+
+def _history(thread: Thread) -> Any:
+    return gr.Chatbot(value=present.messages(thread.items), feedback_value=present.thumbs(thread.items))
 
 
 def _result(outcome: SqlOutcome, count: int) -> str:

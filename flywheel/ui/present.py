@@ -155,6 +155,8 @@ def _ending(turn: Turn) -> str:
 
 
 def _correction(item: ThreadItem) -> str:
+    if item.turn.details.get("corrects"):
+        return f'<span class="fw-standing">{escape(text.STANDS_IN)}</span>'
     if item.correction is None:
         return ""
     standing = text.STANDING.get(item.example_state or "", text.STANDING["pending"])

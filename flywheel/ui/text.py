@@ -30,6 +30,8 @@ THANKS_CORRECTION_ELSEWHERE = (
     "Thank you. A reviewer looks at your correction. [Corrections](/corrections) tells how far yours is."
 )
 THANKS_RATING = "Thank you, noted. A reviewer sees it. The answer itself is unchanged, so no correction was sent."
+GO_ON = "Go on from the corrected answer"
+STANDS_IN = "Your correction: the conversation goes on from it. What the model had answered stands beside it."
 NOTED = "Noted. You may stop here, or say below what the answer should have been."
 CHANGES = "What you change"
 UNCHANGED = "This is the answer as it was: there is nothing to send as a correction yet."
