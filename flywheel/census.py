@@ -46,6 +46,7 @@ EVENTS: dict[str, Role] = {
     "review_item": Role.REVIEWER,
     "review_try": Role.REVIEWER,
     "review_approve": Role.REVIEWER,
+    "review_redact": Role.REVIEWER,
     "review_skip": Role.REVIEWER,
     "review_undo": Role.REVIEWER,
     "review_reject": Role.REVIEWER,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flywheel.errors import PUBLIC, Conflict, InvalidInput, NotFound
+from flywheel.redaction.pairs import private, redacted_prompt
+from flywheel.redaction.redact import redact
 from flywheel.roles import Principal, Role, require
 from flywheel.rows import why_unusable
 from flywheel.tasks.build import Task
@@ -27,7 +29,7 @@ DONE = {
     "skipped": "skipped",
     "quarantined": "put aside",
     "withdrawn": "withdrawn by its author",
-    "pending": "put back into the inbox",
+    "pending": "changed or put back into the inbox",
 }
 
 
@@ -44,6 +46,8 @@ class Item:
     """What the proposed SQL returns; None for a task without SQL."""
     problem: str | None
     """Why it cannot be approved as it stands, without a full stop; None when it can."""
+    private: str | None
+    """What personal data and secrets it holds, by type; it is approved redacted, or with a reason."""
 
 
 class Curation:
@@ -105,12 +109,20 @@ class Curation:
             diff=word_diff(example.answer or "", text),
             outcome=self._task.outcome(text),
             problem=self.problem(example, text),
+            private=private(example.prompt, text),
         )
 
     def approve(
-        self, who: Principal, example_id: str, *, completion: str | None = None, expected_event: str | None = None
+        self,
+        who: Principal,
+        example_id: str,
+        *,
+        completion: str | None = None,
+        keep: str = "",
+        expected_event: str | None = None,
     ) -> Example:
-        """Approve, as it stands or with another completion. Raises InvalidInput with the reason when it cannot be
+        """Approve, as it stands or with another completion. Personal data and secrets in it need `keep`, the reason
+        why they are trained on; it is stored with the decision. Raises InvalidInput with the reason when it cannot be
         trained on, Conflict when something else was decided after `expected_event`."""
         require(who, Role.REVIEWER)
         example = self._current(example_id, expected_event)
@@ -118,11 +130,43 @@ class Curation:
         text = (
             example.completion if completion in (None, example.completion) else self._task.completion(completion or "")
         )
-        if example.state == "withdrawn" or (example.state == "approved" and text == example.completion):
+        held = private(example.prompt, text)
+        reason = (keep.strip() or None) if held else None
+        same = text == example.completion and reason == example.reason
+        if example.state == "withdrawn" or (example.state == "approved" and same):
             raise Conflict(_meanwhile(example, "Nothing was changed"))
         if found := self.problem(example, text):
             raise InvalidInput(f"This example cannot be approved: {found}. Change the completion, or reject it.")
-        return self._decide(who, example, "approved", completion=text)
+        if held and not reason:
+            raise InvalidInput(
+                f"This example cannot be approved as it is: {held}. Redact it, or give a reason for keeping that."
+            )
+        return self._decide(who, example, "approved", completion=text, reason=reason)
+
+    def redact(
+        self, who: Principal, example_id: str, *, completion: str | None = None, expected_event: str | None = None
+    ) -> Example:
+        """Put typed tags in the place of personal data and secrets, in the prompt and in the completion (or another
+        one). The example waits again; an approved one stays approved. Raises Conflict when nothing was found."""
+        require(who, Role.REVIEWER)
+        example = self._current(example_id, expected_event)
+        text = example.completion if completion is None else completion
+        prompt, text = redacted_prompt(example.prompt), redact(text).text
+        if example.state == "withdrawn" or (prompt == example.prompt and text == example.completion):
+            raise Conflict("Nothing was found in this example that has to be redacted.")
+        if example.state == "approved" and (found := self.problem(example, text)):
+            raise InvalidInput(f"The redacted example could not stay approved: {found}. Reopen it first.")
+        try:
+            return self._examples.redact(
+                example.id,
+                prompt,
+                text,
+                provenance=example.provenance if completion in (None, example.completion) else "edited",
+                expected_event=example.event_id,
+                by=who.id,
+            )
+        except Stale as error:
+            raise Conflict(_meanwhile(self._get(example.id), "Nothing was redacted")) from error
 
     def reject(self, who: Principal, example_id: str, reason: str, *, expected_event: str | None = None) -> Example:
         """Reject for a reason, in any words. Raises InvalidInput without one."""
@@ -141,21 +185,25 @@ class Curation:
         require(who, Role.REVIEWER)
         return self._turn_down(who, example_id, "reopened", expected_event, None)
 
-    def approve_many(self, who: Principal, ids: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-        """Approve each as it stands. Returns the ids approved, and (id, reason) of the others."""
+    def approve_many(
+        self, who: Principal, ids: Sequence[str], keep: str = ""
+    ) -> tuple[list[str], list[tuple[str, str]]]:
+        """Approve each as it stands, `keep` as above. Returns the ids approved, and (id, reason) of the others."""
         require(who, Role.REVIEWER)
         approved: list[str] = []
         refused: list[tuple[str, str]] = []
         for example_id in ids:
             try:
-                approved.append(self.approve(who, example_id).id)
+                approved.append(self.approve(who, example_id, keep=keep).id)
             except PUBLIC as error:
                 refused.append((example_id, str(error)))
         return approved, refused
 
     def problem(self, example: Example, completion: str) -> str | None:
         """Why this completion of an example cannot be approved, without a full stop; None when it can."""
-        if example.answer is not None and completion.strip() == example.answer.strip():
+        wrong = example.answer or ""
+        # Tags in it do not make a wrong answer right.
+        if wrong and completion.strip() in (wrong.strip(), redact(wrong).text.strip()):
             return "the completion is the very answer that was found wrong"
         found = why_unusable(self._task, example.prompt, completion, self._rules())
         found = found or self._task.problem(example.prompt, completion)

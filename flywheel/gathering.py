@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from flywheel.errors import Conflict, InvalidInput
 from flywheel.neighbours import normalise
+from flywheel.redaction.pairs import private
 from flywheel.rows import as_sent, content_of, why_unusable
 from flywheel.splitting import SIDES, Entry, Side, Split, split
 from flywheel.tasks.build import Task
@@ -67,7 +68,7 @@ def gather(
     refused: dict[str, str] = {}
     usable: dict[str, _Candidate] = {}
     for example in approved:
-        if reason := why_unusable(task, example.prompt, example.completion, rules):
+        if reason := why_unusable(task, example.prompt, example.completion, rules) or _held_back(example):
             refused[example.id] = reason
         else:
             usable[example.id] = _candidate(example, placements, task, rules)
@@ -82,6 +83,12 @@ def gather(
     rows = [_row(usable[id], place.side, place.group) for id, place in result.placements.items()]
     _require_training_rows(rows, refused)
     return Gathered(sorted(rows, key=content_of), refused, result)
+
+
+def _held_back(example: Example) -> str | None:
+    """Personal data and secrets that nobody gave a reason to keep: an import may come approved and unseen."""
+    held = None if example.reason else private(example.prompt, example.completion)
+    return f"{held}: redact it, or approve it with a reason" if held else None
 
 
 def _candidate(example: Example, placements: Placements, task: Task, rules: Rules, *, live: bool = True) -> _Candidate:

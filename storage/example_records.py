@@ -11,6 +11,7 @@ PROVENANCES = ("correction", "thumb", "edited", "imported", "synthetic")
 STATE_OF = {
     "proposed": "pending",
     "reopened": "pending",
+    "redacted": "pending",
     "approved": "approved",
     "rejected": "rejected",
     "skipped": "skipped",
@@ -48,6 +49,8 @@ class Example:
     decided_at: datetime | None
     event_id: str
     """Give it back with a decision, to be told when another came first."""
+    redacted: bool = False
+    """A reviewer had personal data replaced, and `prompt` is not as it came."""
 
 
 @dataclass(frozen=True)
@@ -79,5 +82,5 @@ def from_row(row: Row) -> Example:
         split=row["split"], source=row["source"], reasons=json.loads(row["reasons"]), comment=row["comment"],
         created=row["created"], created_by=row["created_by"], state=STATE_OF[row["kind"]], reason=row["reason"],
         decided_by=row["decided_by"] if decided else None, decided_at=row["decided_at"] if decided else None,
-        event_id=row["event_id"],
+        event_id=row["event_id"], redacted=row["redacted"],
     )  # fmt: skip

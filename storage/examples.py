@@ -115,12 +115,7 @@ class ExampleStore:
         one_of("decision", kind, DECISIONS)
 
         def job(t: Transaction) -> Example:
-            row = t.row(_CURRENT.format("x.id = ?"), [example_id])
-            if row is None:
-                raise Missing(f"There is no example `{example_id}`. Load the page again.")
-            now = from_row(row)
-            if expected_event is not None and expected_event != now.event_id:
-                raise Stale(f"This example became {now.state} meanwhile. Load the page again.")
+            now = _current(t, example_id, expected_event)
             text = now.completion if completion is None else completion
             if now.state == STATE_OF[kind] and text == now.completion and reason == now.reason:
                 return now
@@ -131,6 +126,30 @@ class ExampleStore:
             return _event(t, now, kind, provenance, text, now.reasons, now.comment, reason)
 
         return inside(self._db, tx, by, job)
+
+    def redact(
+        self,
+        example_id: str,
+        prompt: Sequence[Message],
+        completion: str,
+        *,
+        provenance: str,
+        expected_event: str | None,
+        by: str,
+    ) -> Example:
+        """Put other texts in the place of those with personal data: the example waits again, an approved one stays so.
+
+        Raises Missing, and Stale when another event came after `expected_event`. What it came with stays in the
+        records before.
+        """
+
+        def job(t: Transaction) -> Example:
+            now = _current(t, example_id, expected_event)
+            new = replace(now, prompt=list(prompt), redacted=now.redacted or list(prompt) != now.prompt)
+            kind = "approved" if now.state == "approved" else "redacted"
+            return _event(t, new, kind, provenance, completion, now.reasons, now.comment, None)
+
+        return inside(self._db, None, by, job)
 
     def get(self, id: str) -> Example | None:
         found = self._db.row(_CURRENT.format("x.id = ?"), [id])
@@ -181,7 +200,8 @@ class ExampleStore:
         return {row["turn_id"]: from_row(row) for row in rows}
 
 
-_FIELDS = """x.*, e.kind, e.provenance, e.completion, e.reasons, e.comment, e.reason,
+_FIELDS = """x.* REPLACE (coalesce(e.prompt, x.prompt) AS prompt), e.prompt IS NOT NULL AS redacted, e.kind,
+    e.provenance, e.completion, e.reasons, e.comment, e.reason,
     e.id AS event_id, e.created AS decided_at, e.created_by AS decided_by"""
 
 _CURRENT = f"""SELECT {_FIELDS} FROM examples x JOIN example_events e ON e.example_id = x.id
@@ -194,6 +214,16 @@ _PICKED = f"""WITH placed AS (
     picked AS MATERIALIZED (SELECT * FROM placed {{}})
     SELECT {_FIELDS} FROM picked p JOIN examples x ON x.id = p.example_id JOIN example_events e ON e.id = p.event_id
     ORDER BY {{}}"""
+
+
+def _current(tx: Transaction, example_id: str, expected_event: str | None) -> Example:
+    row = tx.row(_CURRENT.format("x.id = ?"), [example_id])
+    if row is None:
+        raise Missing(f"There is no example `{example_id}`. Load the page again.")
+    now = from_row(row)
+    if expected_event is not None and expected_event != now.event_id:
+        raise Stale(f"This example became {now.state} meanwhile. Load the page again.")
+    return now
 
 
 def _origin(prompt: Sequence[Message], completion: str, split: str | None) -> Row:
@@ -245,7 +275,7 @@ def _event(
     """Append what the example is from now on, and tell it."""
     at = datetime.now(UTC)
     row: Row = {"id": new_id(), "example_id": now.id, "kind": kind, "provenance": provenance, "completion": completion}
-    row |= {"reasons": reasons, "comment": comment, "reason": reason}
+    row |= {"reasons": reasons, "comment": comment, "reason": reason, "prompt": now.prompt if now.redacted else None}
     tx.append("example_events", stamped(row, tx.by, at))
     decided = kind != "proposed"
     return replace(
@@ -259,7 +289,8 @@ def _last_proposal(tx: Transaction, now: Example) -> tuple[str, str]:
     """Text and provenance before anybody decided; of an import that came decided, those it came with."""
     found = tx.rows(
         "SELECT completion, provenance FROM example_events WHERE example_id = ?"
-        " ORDER BY kind = 'proposed' DESC, CASE WHEN kind = 'proposed' THEN id END DESC, id LIMIT 1",
+        " ORDER BY kind IN ('proposed', 'redacted') DESC,"
+        " CASE WHEN kind IN ('proposed', 'redacted') THEN id END DESC, id LIMIT 1",
         [now.id],
     )
     return found[0]["completion"], found[0]["provenance"]

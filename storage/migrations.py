@@ -56,6 +56,11 @@ def m005_notices(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(_NOTICES)
 
 
+def m006_redacted_prompts(cursor: duckdb.DuckDBPyConnection) -> None:
+    """The prompt as a reviewer left it; NULL where it is as it came."""
+    cursor.execute("ALTER TABLE example_events ADD COLUMN prompt VARCHAR")
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -119,6 +124,7 @@ STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m003_publications,
     m004_conversation_events,
     m005_notices,
+    m006_redacted_prompts,
 ]
 
 

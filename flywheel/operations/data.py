@@ -45,11 +45,15 @@ def review(services: Services, who: Principal, args: Arguments) -> Iterator[Even
     elif action == "show":
         yield {"result": asdict(curation.item(who, args["ids"][0]))}
     elif action == "approve":
-        approved, refused = curation.approve_many(who, args["ids"])
+        approved, refused = curation.approve_many(who, args["ids"], args.get("keep", ""))
         yield {"result": {"approved": approved, "refused": [{"id": i, "reason": r} for i, r in refused]}}
         yield {"exit": 1 if refused else 0}
     elif action == "edit":
-        yield {"result": asdict(curation.approve(who, args["ids"][0], completion=args["completion"]))}
+        edited = curation.approve(who, args["ids"][0], completion=args["completion"], keep=args.get("keep", ""))
+        yield {"result": asdict(edited)}
+    elif action == "redact":
+        for example_id in args["ids"]:
+            yield {"result": asdict(curation.redact(who, example_id))}
     else:
         for example_id in args["ids"]:
             yield {"result": asdict(curation.reject(who, example_id, args["reason"]))}

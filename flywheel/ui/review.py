@@ -10,6 +10,7 @@ import gradio as gr
 
 from flywheel.curation import Item
 from flywheel.errors import InvalidInput
+from flywheel.redaction.redact import find
 from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import markup
@@ -22,7 +23,7 @@ State = tuple[str, str] | None
 """The item on the page and the event it was read at: a decision on anything newer is refused by the service."""
 
 KEYS_HELP = (
-    "Keys: j / k next and previous · a approve · e edit · r reject (type the reason, Enter) · "
+    "Keys: j / k next and previous · a approve · e edit · x redact personal data · r reject (type the reason, Enter) · "
     "s skip · u undo the last decision"
 )
 # Clicks what a mouse would click; never while a person types, never with Ctrl, Alt or Meta held. A decision waits until
@@ -45,6 +46,7 @@ KEYS_SCRIPT = """<script>
   };
   const actions = {
     a: () => decide('approve'), s: () => decide('skip'), u: () => document.getElementById('undo')?.click(),
+    x: () => document.getElementById('redact')?.click(),
     e: () => focus('completion'), r: () => focus('reason'), j: () => step(1), k: () => step(-1),
   };
   document.addEventListener('keydown', (event) => {
@@ -85,6 +87,9 @@ class ReviewPage:
                 view = gr.HTML(elem_id="item")
                 completion = gr.Textbox(label="Corrected answer", lines=5, max_lines=5, elem_id="completion")
                 result = gr.HTML(elem_id="result")
+                with gr.Column(visible=False) as guard, gr.Row(elem_classes="fw-bottom"):
+                    redact = gr.Button("Redact", elem_id="redact")
+                    keep = gr.Textbox(label="Reason for keeping it", placeholder="then approve", elem_id="keep")
                 with gr.Row():
                     approve = gr.Button("Approve", variant="primary", elem_id="approve")
                     check = gr.Button("Try it", elem_id="check", visible=self._services.task.name == "sql")
@@ -98,14 +103,15 @@ class ReviewPage:
                     reject = gr.Button("Reject", variant="stop", elem_id="reject")
                 gr.Markdown(KEYS_HELP, elem_classes="fw-keys")
         item = {"current": current, "completion": completion}
-        shown = [view, completion, result, current, body]
+        shown = [view, completion, result, guard, keep, current, body]
         # The next item comes with the decision on this one: a second round trip would let a fast hand decide twice.
         fresh = [queue, hint, *shown]
         on_load(self.refresh, {}, fresh, "review_open")
         wire(load.click, self.load, {"term": term}, fresh, "review_load")
         wire(queue.input, self.open, {"example_id": queue}, shown, "review_item", quiet=True)
-        wire(check.click, self.check, item, [result], "review_try")
-        wire(approve.click, self.approve, item, [*fresh, last], "review_approve")
+        wire(check.click, self.check, item, [result, guard], "review_try")
+        wire(redact.click, self.redact, item, shown, "review_redact")
+        wire(approve.click, self.approve, {**item, "keep": keep}, [*fresh, last], "review_approve")
         wire(skip.click, self.skip, {"current": current}, [*fresh, last], "review_skip")
         wire(undo.click, self.undo, {"last": last}, [*fresh, last], "review_undo")
         rejected = {"current": current, "reason": reason}
@@ -133,22 +139,34 @@ class ReviewPage:
         )
         return self.refresh(request)
 
-    def open(self, example_id: str | None, request: gr.Request) -> tuple[str, str, str, State, Any]:
+    def open(self, example_id: str | None, request: gr.Request) -> tuple[str, str, str, Any, str, State, Any]:
         """One item: conversation, diff, proposal and what the proposal returns."""
         if not example_id:
-            return "", "", "", None, gr.Column(visible="hidden")
+            return "", "", "", gr.Column(visible=False), "", None, gr.Column(visible="hidden")
         item = self._services.curation.item(caller(request), example_id)
         current = (example_id, item.example.event_id)
-        return item_view(item), item.example.completion, result_view(item), current, gr.Column(visible=True)
+        text = item.example.completion
+        return item_view(item), text, result_view(item, text), guard_of(item), "", current, gr.Column(visible=True)
 
-    def check(self, current: State, completion: str, request: gr.Request) -> str:
-        """What the edited answer would return, nothing decided."""
-        return result_view(self._services.curation.item(caller(request), known(current), completion=completion))
+    def check(self, current: State, completion: str, request: gr.Request) -> tuple[str, Any]:
+        """What the edited answer would return and holds, nothing decided."""
+        item = self._services.curation.item(caller(request), known(current), completion=completion)
+        return result_view(item, completion), guard_of(item)
 
-    def approve(self, current: State, completion: str, request: gr.Request) -> tuple[Any, ...]:
+    def redact(self, current: State, completion: str, request: gr.Request) -> tuple[Any, ...]:
+        """Put tags in the place of personal data in the prompt and in what stands in the box."""
+        example_id, event = seen(current)
+        curation = self._services.curation
+        done = curation.redact(caller(request), example_id, completion=completion, expected_event=event)
+        return self.open(done.id, request)
+
+    def approve(self, current: State, completion: str, keep: str, request: gr.Request) -> tuple[Any, ...]:
         """Approve what stands in the box."""
         example_id, event = seen(current)
-        done = self._services.curation.approve(caller(request), example_id, completion=completion, expected_event=event)
+        curation = self._services.curation
+        done = curation.approve(
+            caller(request), example_id, completion=completion, keep=keep or "", expected_event=event
+        )
         return *self.refresh(request), done.id
 
     def skip(self, current: State, request: gr.Request) -> tuple[Any, ...]:
@@ -207,9 +225,10 @@ def hint_of(waiting: int, counts: dict[str, int], *, bundled: bool) -> str:
 def item_view(item: Item) -> str:
     """The conversation, what the model said, and the proposal as a diff."""
     example = item.example
-    talk = [f"<p><b>{escape(turn.role)}</b> {escape(turn.content)}</p>" for turn in item.thread[-8:]]
-    if not talk:
-        talk = [f"<p><b>{escape(m['role'])}</b> {escape(m['content'])}</p>" for m in example.prompt]
+    # A redacted prompt stands in place of the conversation, which would show what was taken out.
+    said = [(turn.role, turn.content) for turn in item.thread[-8:] if not example.redacted]
+    said = said or [(message["role"], message["content"]) for message in example.prompt]
+    talk = [f"<p><b>{escape(role)}</b> {marked(content)}</p>" for role, content in said]
     told = [
         ("from", example.provenance),
         ("by", pseudonym(example.created_by)),
@@ -227,9 +246,29 @@ def item_view(item: Item) -> str:
     return "".join(parts)
 
 
-def result_view(item: Item) -> str:
-    """What the proposal returns when it is run, or why it cannot be approved."""
+def guard_of(item: Item) -> Any:
+    """The means against personal data are there when some was found."""
+    return gr.Column(visible=item.private is not None)
+
+
+def marked(text: str) -> str:
+    """A text with what was found in it marked by element and type."""
+    parts, at = [], 0
+    for span in find(text):
+        found = f'<mark title="{span.type}">{escape(text[span.start : span.end])}</mark>'
+        parts += [escape(text[at : span.start]), found, f"<sub>{span.type}</sub>"]
+        at = span.end
+    return "".join([*parts, escape(text[at:])])
+
+
+def result_view(item: Item, completion: str) -> str:
+    """What the proposal holds and returns when it is run, or why it cannot be approved."""
     parts = [markup.note(item.problem, "bad")] if item.problem else []
+    if item.private:
+        words = f"{item.private[0].upper()}{item.private[1:]}. Redact it (x), or say below why it is kept."
+        parts.append(markup.note(words, "warn"))
+        if find(completion):
+            parts.append(f'<div class="fw-talk"><p>{marked(completion)}</p></div>')
     outcome = item.outcome
     if outcome is not None and outcome.columns:
         cut = " (cut)" if outcome.truncated else ""
