@@ -59,7 +59,7 @@ def test_the_answer_itself_is_said_and_not_stored(app: App, guest: Principal) ->
     caller, _ = disliked(app, guest)
     head, same = app.services.database.head, "SELECT count(*) AS customers FROM customers"
     answer = caller.send("correction_diff", [None, f"```sql\n{same}\n```"])
-    assert answer.ok and "nothing to send" in answer.data[0]
+    assert answer.ok and "Nothing is changed" in answer.data[0]
     for text in (same, f"```sql\n{same}\n```"):
         sent = caller.send("correction_send", [None, None, [], "", text])
         assert not sent.ok and ("Nothing is changed" in sent.error or "the answer itself" in sent.error)

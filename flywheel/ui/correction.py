@@ -70,8 +70,9 @@ class CorrectionPanel:
         self._reasons.input(
             self.note, inputs_kwargs=said, outputs=[self._noted], api_name="correction_reasons", **PRIVATE
         )
-        # While one difference is being made the next waits, and only the newest is made after it.
-        self._answer.input(
+        # Not `input`: not every way to fill a box sends that. While one difference is being made the next waits, and
+        # only the newest is made after it.
+        self._answer.change(
             self.compare, inputs_kwargs=typed, outputs=[self._diff], api_name="correction_diff",
             trigger_mode="always_last", **PRIVATE,
         )  # fmt: skip
@@ -110,7 +111,7 @@ class CorrectionPanel:
     @shown
     def compare(self, turn: str | None, answer: str, request: gr.Request) -> str:
         """What the text in the box changes; nothing is stored."""
-        return difference_view(self._drafts.diff(caller(request), _chosen(turn), answer))
+        return difference_view(self._drafts.diff(caller(request), turn, answer)) if turn else ""
 
     @shown
     def attempt(self, turn: str | None, answer: str, request: gr.Request) -> str:
@@ -166,7 +167,7 @@ class CorrectionPanel:
 
 def difference_view(parts: Sequence[Part]) -> str:
     """What a correction changes, word by word."""
-    return f"<h4>{text.CHANGES}</h4>{markup.diff(parts)}" if parts else markup.note(text.UNCHANGED)
+    return f"<h4>{text.CHANGES}</h4>{markup.diff(parts)}" if parts else f'<p class="fw-when">{text.UNCHANGED}</p>'
 
 
 def trial_view(trial: Trial) -> str:
