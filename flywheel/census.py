@@ -104,6 +104,7 @@ ROUTES: dict[str, Role | None] = {
     "/enter": OPEN,
     "/metrics": OPEN,  # asks for loopback or the owner itself
     "/flywheel/command": OPEN,  # asks for the owner's key itself
+    "/answers/{turn_id}/rows.csv": Role.GUEST,
     # programs: each asks for a key, whatever cookies came along
     "/v1/chat/completions": OPEN,
     "/v1/feedback": OPEN,

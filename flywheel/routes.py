@@ -22,11 +22,12 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from flywheel.addresses import is_loopback
-from flywheel.errors import PUBLIC, FlywheelError, Forbidden
+from flywheel.errors import PUBLIC, FlywheelError, Forbidden, NotFound
 from flywheel.identity import OWNER_ID
 from flywheel.operations.table import perform
 from flywheel.rest.room import Room
 from flywheel.rest.routes import rest_routes
+from flywheel.results import Results
 from flywheel.roles import SYSTEM, Principal, Role
 from flywheel.services import Services
 
@@ -50,6 +51,7 @@ def routes(services: Services) -> list[Route]:
         Route("/readyz", edge.readyz),
         Route("/metrics", edge.metrics),
         Route("/enter", edge.enter),
+        Route("/answers/{turn_id}/rows.csv", edge.rows),
         Route("/flywheel/command", edge.command, methods=["POST"]),
         *rest_routes(services, room),
     ]
@@ -58,6 +60,7 @@ def routes(services: Services) -> list[Route]:
 class _Edge:
     def __init__(self, services: Services, room: Room) -> None:
         self._services, self._room = services, room
+        self._results = Results(services.chat)
 
     async def healthz(self, request: Request) -> Response:
         """200 while the process answers."""
@@ -89,6 +92,17 @@ class _Edge:
             return HTMLResponse(PAGE.format(words=escape(str(error))), 401)
         headers = {"Set-Cookie": self._services.identity.cookie(who), "Cache-Control": "no-store"}
         return RedirectResponse("/", 303, headers)
+
+    async def rows(self, request: Request) -> Response:
+        """The table of one's own answer as a CSV file. 404 for anybody else's."""
+        turn_id, who = request.path_params["turn_id"], request.state.who
+        try:
+            csv = await self._room.short(lambda: self._results.csv(who, turn_id))
+        except NotFound as error:
+            return PlainTextResponse(str(error), 404)
+        headers = {"Content-Disposition": f'attachment; filename="{turn_id}.csv"', "Cache-Control": "no-store"}
+        # Spreadsheets take a file for UTF-8 only by this mark.
+        return Response(f"\ufeff{csv}", headers=headers, media_type="text/csv")
 
     async def command(self, request: Request) -> Response:
         """Run one operation for the owner's key; answers one JSON object per line as it goes."""

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from flywheel.chat import ThreadItem
-from flywheel.ui import text
+from flywheel.ui import result_chart, text
 from flywheel.wheel import WheelStatus
 from storage.conversations import Turn
 
@@ -99,7 +99,7 @@ def partial(words: str, *, sql: bool, thinking: str = "") -> str:
 def answer(item: ThreadItem) -> str:
     """A whole answer: thoughts folded, its words or its result, how it ended, the version, the correction."""
     turn, sql = item.turn, item.turn.details.get("sql")
-    body = _sql_answer(sql) if sql else prose(turn.content)
+    body = _sql_answer(sql, turn.id) if sql else prose(turn.content)
     thoughts = turn.details.get("thinking")
     shown = folded(text.THOUGHTS, plain(str(thoughts))) if thoughts else ""
     parts = [shown, body if body.strip() else "", _ending(turn)]
@@ -123,10 +123,17 @@ def tried(outcome: Any) -> str:
     return _result(told)
 
 
-def _sql_answer(sql: dict[str, Any]) -> str:
-    statement = sql.get("sql")
-    shown = folded("SQL", fence(str(statement), "sql")) if statement else ""
-    return "\n\n".join(part for part in (_result(sql), shown) if part)
+def _sql_answer(sql: dict[str, Any], turn_id: str) -> str:
+    statement, columns, rows = sql.get("sql"), sql.get("columns") or [], sql.get("rows") or []
+    whole = not (sql.get("truncated") or sql.get("rows_cut"))
+    chart = result_chart.chart_of(columns, rows, whole=whole)
+    parts = [
+        _result(sql),
+        result_chart.drawn(chart) if chart else "",
+        f"[{text.DOWNLOAD_CSV}](/answers/{turn_id}/rows.csv)" if columns and rows else "",
+        folded("SQL", fence(str(statement), "sql")) if statement else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _result(sql: dict[str, Any]) -> str:
@@ -171,7 +178,8 @@ def _cell(value: Any) -> str:
     if value is None:
         return "—"
     if isinstance(value, float):
-        value = f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:g}"
+        # Four decimals, but of a small number the digits that it has: it must not be shown as another one.
+        value = f"{value:.4f}".rstrip("0").rstrip(".") if 0.01 <= abs(value) < 1e15 or not value else f"{value:.6g}"
     words = " ".join(str(value).split())
     return plain(words if len(words) <= CELL_LENGTH else words[: CELL_LENGTH - 1] + "…")
 

@@ -10,6 +10,7 @@ CHAT_WELCOME = "### Ask anything\nTell it when it is wrong: that is how it learn
 GUESTS_MAY_NOT = "Only invited people may ask here. The owner can send you a link."
 WRITING = "Writing the query …"
 THINKING = "…"
+DOWNLOAD_CSV = "Download CSV"
 REASONING = "Thinking …"
 THOUGHTS = "Thoughts before the answer"
 STOPPED = "Stopped."
