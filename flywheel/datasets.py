@@ -20,9 +20,12 @@ from flywheel.splitting import SIDES, policy_words
 from flywheel.tasks.build import Task
 from flywheel.validity import Rules
 from storage.datasets import DatasetRow, DatasetStore, DatasetVersion
+from storage.errors import Stale
 from storage.examples import ExampleStore
 from storage.home import Home
 from trainers.job import verify_manifest
+
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,15 @@ class Datasets:
         Raises InvalidInput when there is nothing to train on, Conflict when one question binds to two sides.
         """
         require(who, Role.OWNER)
+        for _ in range(TRIES - 1):
+            try:
+                return self._freeze(who, name, note)
+            except Stale:
+                # Somebody withdrew a row while it was being frozen; the next try leaves it out.
+                continue
+        return self._freeze(who, name, note)
+
+    def _freeze(self, who: Principal, name: str, note: str) -> Frozen:
         with self._freezing:
             approved = self._examples.approved()
             placements = self._store.placements()

@@ -12,6 +12,7 @@ from flywheel.errors import InvalidInput, NotFound
 from flywheel.roles import Principal, Role, require
 from flywheel.rows import as_row, line
 from flywheel.splitting import SIDES
+from storage.consents import ConsentStore
 from storage.conversations import ConversationStore, Turn
 from storage.datasets import DatasetStore
 from storage.examples import ExampleStore
@@ -30,6 +31,7 @@ class Exporter:
     datasets: DatasetStore
     conversations: ConversationStore
     feedback: FeedbackStore
+    consents: ConsentStore
 
 
 def export_file(
@@ -66,7 +68,8 @@ def export_lines(
 
     `examples`: the approved ones, oldest first, each pair once. `dataset`: the rows of a version (the latest where none
     is named), of one side or of all. `turns`: each complete answer with what led to it. `feedback`: each rated answer,
-    with the key `feedback` beside. Turns and feedback are everybody's conversations and need the owner.
+    with the key `feedback` beside. Turns and feedback are everybody's conversations and need the owner. No line holds
+    what its author does not allow to be learnt from: each of these files can be trained on elsewhere.
     """
     format = "openai" if format is None else format
     if format not in FORMATS:
@@ -99,18 +102,14 @@ def _dataset(exporter: Exporter, dataset: str | None, side: str | None, format: 
     if side is not None and side not in SIDES:
         raise InvalidInput(f"There is no side `{side}`. Choose `train`, `validation` or `test`.")
     rows = exporter.datasets.rows(version.id, side=side)
-    return _once(line(as_row(row.prompt, row.completion, format)) for row in rows)
+    return _once(line(as_row(row.prompt, row.completion, format)) for row in rows if not row.withdrawn)
 
 
 def _turns(exporter: Exporter, format: str, *, rated: bool) -> Iterator[str]:
+    held = exporter.consents.held_turns()
     for conversation in exporter.conversations.all():
         turns = {turn.id: turn for turn in exporter.conversations.turns(conversation.id)}
-        # A correction that somebody went on from is part of the prompts after it, and no model's answer.
-        answers = [
-            turn
-            for turn in turns.values()
-            if turn.role == "assistant" and turn.state == "complete" and not turn.details.get("corrects")
-        ]
+        answers = [turn for turn in turns.values() if _is_answer(turn) and turn.id not in held]
         ratings = exporter.feedback.ratings([turn.id for turn in answers])
         corrections = exporter.feedback.corrections([turn.id for turn in answers])
         for turn in answers:
@@ -119,6 +118,11 @@ def _turns(exporter: Exporter, format: str, *, rated: bool) -> Iterator[str]:
                 yield line(row)
             elif turn.id in ratings or turn.id in corrections:
                 yield line(row | {"feedback": _feedback(turn, ratings, corrections)})
+
+
+def _is_answer(turn: Turn) -> bool:
+    # A correction that somebody went on from is part of the prompts after it, and no model's answer.
+    return turn.role == "assistant" and turn.state == "complete" and not turn.details.get("corrects")
 
 
 def _before(answer: Turn, turns: dict[str, Turn]) -> list[dict[str, str]]:

@@ -143,6 +143,23 @@ def _restore(record: Record) -> str:
     return "\n".join([f"{made}, from {record['facts'].get('created', 'an unknown time')}.", *record["notes"]])
 
 
+def _forget(record: Record) -> str:
+    lines = [f"{'Of' if record['dry_run'] else 'Erased, of'} {record['user']}:"]
+    lines += [
+        f"  {len(ids)} {table.replace('_', ' ')}" + "".join(f"\n    {id}" for id in ids)
+        for table, ids in record["ids"].items()
+        if ids
+    ]
+    lines += [f"{dataset} holds {rows} rows of theirs, withdrawn now" for dataset, rows in record["datasets"].items()]
+    if record["versions"]:
+        lines.append(f"Trained on them: {', '.join(record['versions'])}. The next freeze leaves them out.")
+    if record["copies"]:
+        names = ", ".join(f"`{name}`" for name in record["copies"])
+        lines.append(f"These copies of an earlier state still hold it; remove them when they are not needed: {names}.")
+    lines.append("Nothing was changed." if record["dry_run"] else "Backups made before still hold it.")
+    return "\n".join(lines)
+
+
 def _login_link(record: Record) -> str:
     return "\n".join(record["links"])
 
@@ -187,6 +204,7 @@ FORMATTERS = {
     "login-link": _login_link,
     "deploy": _deploy,
     "backup": _backup,
+    "forget": _forget,
     "restore": _restore,
     "ask": _ask,
     "import": _import,

@@ -26,6 +26,7 @@ from flywheel.learned import Learned
 from flywheel.merging import Merging
 from flywheel.metrics import Metrics
 from flywheel.origins import Origins
+from flywheel.privacy import Privacy
 from flywheel.publishing import Publishing
 from flywheel.remarks import Remarks
 from flywheel.roles import Principal, Role, require
@@ -41,6 +42,7 @@ from flywheel.validity import Rules
 from flywheel.versions import Versions
 from flywheel.wheel import Wheel
 from flywheel.worker import Worker
+from storage.consents import ConsentStore
 from storage.conversations import ConversationStore
 from storage.database import Database
 from storage.datasets import DatasetStore
@@ -79,6 +81,7 @@ class Services:
     standins: StandIns
     learned: Learned
     remarks: Remarks
+    privacy: Privacy
     metrics: Metrics
     curation: Curation
     datasets: Datasets
@@ -192,11 +195,12 @@ def _compose(
         standins=StandIns(chat.threads, task),
         learned=Learned(feedback, examples, datasets, version_store, notices, home, versions.served),
         remarks=Remarks(chat, feedback, task),
+        privacy=Privacy(database, home),
         metrics=Metrics(database, chat, engine, versions, examples, feedback),
         curation=curation,
         datasets=frozen,
         importer=Importer(examples, task, rules),
-        exporter=Exporter(examples, datasets, conversations, feedback),
+        exporter=Exporter(examples, datasets, conversations, feedback, ConsentStore(database)),
         training=training,
         versions=versions,
         wheel=Wheel(examples, datasets, runs, training, versions, learns_here=not base.is_remote),

@@ -70,6 +70,7 @@ class Training:
             self._refuse_second()
             self._base.present()
             frozen = self._dataset(dataset)
+            self._refuse_withdrawn(frozen.id)
             job = presets.plan(
                 self._base,
                 dataset=frozen.id,
@@ -93,6 +94,13 @@ class Training:
                     ) from error
                 raise
             return self._runs.mark(run.number, "running", by=who.id)
+
+    def _refuse_withdrawn(self, dataset: str) -> None:
+        if count := self._datasets.withdrawn().get(dataset, 0):
+            raise Conflict(
+                f"`{dataset}` holds {count} rows whose authors have withdrawn them since. "
+                "Freeze again, and train on the newer version."
+            )
 
     def listing(self, who: Principal, limit: int = 50) -> list[Run]:
         """Runs, newest first."""

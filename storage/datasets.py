@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from storage.consents import WITHDRAWN
 from storage.database import Database
-from storage.errors import Missing
+from storage.errors import Missing, Stale
 from storage.ids import new_id
 from storage.records import inside, next_number, number_of, one_of, stamped
 from storage.transaction import Row, Transaction
@@ -65,6 +66,8 @@ class DatasetRow:
     provenance: str
     position: int
     """Order within the version, from 0."""
+    withdrawn: bool = False
+    """Its author has withdrawn it since: no later version holds it."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,14 @@ class DatasetStore:
         by: str,
         tx: Transaction | None = None,
     ) -> DatasetVersion:
-        """The next version. With `number` (its files were written under it) raises Stale when that is taken."""
+        """The next version. With `number` (its files were written under it) raises Stale when that is taken; so it does
+        when somebody no longer allows learning from a row."""
         for row in rows:
             one_of("side", row.side, SIDES)
         counts = {side: sum(row.side == side for row in rows) for side in SIDES}
 
         def job(t: Transaction) -> DatasetVersion:
+            _refuse_held(t, [row.example_id for row in rows])
             given = next_number(t, "dataset_versions", number, "dataset version")
             made = DatasetVersion(
                 f"d{given}", given, name or f"d{given}", note, task, content_hash, system_hash, counts,
@@ -142,8 +147,8 @@ class DatasetStore:
         if self.get(id) is None:
             raise Missing(f"There is no dataset version `{id}`. Freeze one, or name one of the list.")
         found = self._db.rows(
-            "SELECT * FROM dataset_rows WHERE number = $1 AND ($2 IS NULL OR side = $2)"
-            " ORDER BY position LIMIT $3 OFFSET $4",
+            f"SELECT *, example_id IN ({WITHDRAWN}) AS withdrawn FROM dataset_rows"
+            " WHERE number = $1 AND ($2 IS NULL OR side = $2) ORDER BY position LIMIT $3 OFFSET $4",
             [number_of("d", id), side, limit, offset],
         )
         return [_row(row) for row in found]
@@ -168,9 +173,23 @@ class DatasetStore:
             places.setdefault(row["example_id"], []).append(Placed(**row))
         return places
 
+    def withdrawn(self) -> dict[str, int]:
+        """Dataset version → how many of its rows were withdrawn since; those without any are left out."""
+        found = self._db.rows(
+            f"SELECT number, count(*) AS n FROM dataset_rows WHERE example_id IN ({WITHDRAWN})"
+            " GROUP BY number ORDER BY number"
+        )
+        return {f"d{row['number']}": row["n"] for row in found}
+
     def list(self) -> list[DatasetVersion]:
         """Newest first."""
         return [_version(row) for row in self._db.rows("SELECT * FROM dataset_versions ORDER BY number DESC")]
+
+
+def _refuse_held(tx: Transaction, example_ids: Sequence[str]) -> None:
+    sql = f"SELECT count(*) FROM ({WITHDRAWN}) WHERE id IN (SELECT unnest(?::VARCHAR[]))"
+    if held := tx.value(sql, [list(example_ids)]):
+        raise Stale(f"{held} of these rows were withdrawn by their authors meanwhile. Freeze again.")
 
 
 def _cells(row: NewRow, number: int, position: int) -> Row:
@@ -198,5 +217,5 @@ def _version(row: Row) -> DatasetVersion:
 def _row(row: Row) -> DatasetRow:
     return DatasetRow(
         f"d{row['number']}", row["example_id"], row["side"], row["group_key"], json.loads(row["prompt"]),
-        row["completion"], row["provenance"], row["position"],
+        row["completion"], row["provenance"], row["position"], row["withdrawn"],
     )  # fmt: skip

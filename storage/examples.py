@@ -1,8 +1,9 @@
 """Examples: a prompt and the completion somebody wants, from proposal to decision.
 
 The origin of an example never changes; everything after is an event, and the latest event is what it is now. An
-event carries the whole text as it then stood, so that no state has to be pieced together. Knows nothing of what
-makes a completion valid, nor of who may decide.
+event carries the whole text as it then stood, so that no state has to be pieced together. Examples whose author does
+not allow learning are in no list, no count and no decision. Knows nothing of what makes a completion valid, nor of who
+may decide.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from storage.consents import HELD_EXAMPLES
 from storage.database import Database
 from storage.errors import Missing, Stale
 from storage.example_records import (
@@ -116,6 +118,8 @@ class ExampleStore:
 
         def job(t: Transaction) -> Example:
             now = _current(t, example_id, expected_event)
+            if kind != "withdrawn":
+                _refuse_held(t, example_id)
             text = now.completion if completion is None else completion
             if now.state == STATE_OF[kind] and text == now.completion and reason == now.reason:
                 return now
@@ -155,6 +159,10 @@ class ExampleStore:
         found = self._db.row(_CURRENT.format("x.id = ?"), [id])
         return from_row(found) if found else None
 
+    def held(self, id: str) -> bool:
+        """Whether its author does not allow learning from it now."""
+        return bool(self._db.rows(f"SELECT 1 FROM ({HELD_EXAMPLES}) WHERE id = ?", [id]))
+
     def inbox(self, limit: int = 50, after: str | None = None) -> list[Example]:
         """Pending: corrections before mere thumbs, each newest first. `after` is the last id of the page before."""
         rows = self._db.rows(
@@ -185,7 +193,7 @@ class ExampleStore:
         """State → number, every state present."""
         rows = self._db.rows(
             "SELECT kind, count(*) AS n FROM (SELECT arg_max(kind, id) AS kind FROM example_events"
-            " GROUP BY example_id) GROUP BY kind"
+            f" WHERE example_id NOT IN ({HELD_EXAMPLES}) GROUP BY example_id) GROUP BY kind"
         )
         counts = dict.fromkeys(STATE_OF.values(), 0)
         for row in rows:
@@ -210,7 +218,8 @@ _CURRENT = f"""SELECT {_FIELDS} FROM examples x JOIN example_events e ON e.examp
 # Picked by the narrow columns first: the texts are read only for the examples that are shown.
 _PICKED = f"""WITH placed AS (
         SELECT example_id, max(id) AS event_id, arg_max(provenance <> 'thumb', id) AS first
-        FROM example_events GROUP BY example_id HAVING list_contains($1::VARCHAR[], arg_max(kind, id))),
+        FROM example_events WHERE example_id NOT IN ({HELD_EXAMPLES})
+        GROUP BY example_id HAVING list_contains($1::VARCHAR[], arg_max(kind, id))),
     picked AS MATERIALIZED (SELECT * FROM placed {{}})
     SELECT {_FIELDS} FROM picked p JOIN examples x ON x.id = p.example_id JOIN example_events e ON e.id = p.event_id
     ORDER BY {{}}"""
@@ -224,6 +233,11 @@ def _current(tx: Transaction, example_id: str, expected_event: str | None) -> Ex
     if expected_event is not None and expected_event != now.event_id:
         raise Stale(f"This example became {now.state} meanwhile. Load the page again.")
     return now
+
+
+def _refuse_held(tx: Transaction, id: str) -> None:
+    if tx.rows(f"SELECT 1 FROM ({HELD_EXAMPLES}) WHERE id = ?", [id]):
+        raise Stale("The author of this example does not allow learning from it. Leave it.")
 
 
 def _origin(prompt: Sequence[Message], completion: str, split: str | None) -> Row:

@@ -1,5 +1,6 @@
 """Proving the ledger: no stored row was changed, removed or added behind the writer's back, none of the newest lost.
 
+A row that was erased at somebody's wish is missing with a record of its own (`erasures`): exactly these may be missing.
 Reads every row once. Knows nothing of what the rows mean.
 """
 
@@ -28,6 +29,8 @@ class LedgerReport:
     first_bad_seq: int | None
     """The first line that does not hold; None when all do, or when rows are there that no line speaks of."""
     message: str
+    erased: int = 0
+    """Rows that are missing because they were erased, as is recorded."""
 
 
 def verify(db: Database) -> LedgerReport:
@@ -41,9 +44,11 @@ def verify(db: Database) -> LedgerReport:
         walk = _Walk(read)
         problem = walk.run() or _strangers(read, db.tables, walk.lines_of) or _against(read, witness, walk.head)
     if problem is None:
-        return LedgerReport(True, walk.head.seq, None, f"All {walk.head.seq} records are as they were written.")
+        words = f"All {walk.head.seq} records are as they were written"
+        words += f"; {walk.erased} of their rows were erased, as is recorded." if walk.erased else "."
+        return LedgerReport(True, walk.head.seq, None, words, walk.erased)
     seq, words = problem
-    return LedgerReport(False, walk.head.seq, seq, words)
+    return LedgerReport(False, walk.head.seq, seq, words, walk.erased)
 
 
 class _Walk:
@@ -53,6 +58,12 @@ class _Walk:
         self._read = read
         self.head = Head()
         self.lines_of: Counter[str] = Counter()
+        self.erased = 0
+        # A forged row in here is found like any other: it has no line, or another hash than its line.
+        self._gone = {
+            (row["table_name"], row["row_id"]): row["row_hash"]
+            for row in read("SELECT table_name, row_id, row_hash FROM erasures", [])
+        }
 
     def run(self) -> tuple[int, str] | None:
         """The first bad line and what is wrong with it."""
@@ -85,11 +96,23 @@ class _Walk:
         for table, wanted in by_table.items():
             found = {row["id"]: row_hash(table, row) for row in self._fetch(table, list(wanted))}
             for row_id, line in wanted.items():
-                if row_id not in found:
-                    bad.append((line["seq"], f"The row of record {line['seq']} is gone from `{table}`."))
-                elif found[row_id] != line["row_hash"]:
-                    bad.append((line["seq"], f"The row of record {line['seq']} in `{table}` was changed."))
+                if words := self._wrong(table, line, found.get(row_id)):
+                    bad.append((line["seq"], words))
         return min(bad, default=None)
+
+    def _wrong(self, table: str, line: Row, found: str | None) -> str | None:
+        """What is wrong with the row of a line, whose hash as it is now is `found` (None: it is not there)."""
+        erased = self._gone.get((table, line["row_id"]))
+        if erased is None and found is None:
+            return f"The row of record {line['seq']} is gone from `{table}`."
+        if erased is not None and found is not None:
+            return f"The row of record {line['seq']} in `{table}` was erased, and is there again."
+        if (found or erased) != line["row_hash"]:
+            return f"The row of record {line['seq']} in `{table}` was changed" + (", then erased." if erased else ".")
+        if erased is not None:
+            self.erased += 1
+            self.lines_of[table] -= 1
+        return None
 
     def _fetch(self, table: str, ids: list[str]) -> list[Row]:
         # The range lets the engine skip all parts of the table that cannot hold any of them.

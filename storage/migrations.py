@@ -61,6 +61,12 @@ def m006_redacted_prompts(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute("ALTER TABLE example_events ADD COLUMN prompt VARCHAR")
 
 
+def m007_consent(cursor: duckdb.DuckDBPyConnection) -> None:
+    """What people allow, and what was erased at their wish."""
+    for statement in _CONSENT:
+        cursor.execute(statement)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -118,6 +124,13 @@ _CONVERSATION_EVENTS = f"""CREATE TABLE conversation_events (id VARCHAR PRIMARY 
 
 _NOTICES = f"""CREATE TABLE notices (id VARCHAR PRIMARY KEY, notice VARCHAR NOT NULL, {_STAMP})"""
 
+_CONSENT = (
+    f"""CREATE TABLE consents (id VARCHAR PRIMARY KEY, person VARCHAR NOT NULL, conversation_id VARCHAR,
+        choice VARCHAR NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE erasures (id VARCHAR PRIMARY KEY, table_name VARCHAR NOT NULL, row_id VARCHAR NOT NULL,
+        row_hash VARCHAR NOT NULL, {_STAMP})""",
+)
+
 STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_wheel,
     m002_keys,
@@ -125,6 +138,7 @@ STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m004_conversation_events,
     m005_notices,
     m006_redacted_prompts,
+    m007_consent,
 ]
 
 

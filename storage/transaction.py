@@ -34,6 +34,7 @@ class Batch:
         # Parallel lists: each append adds one to both, a flush empties the first.
         self._waiting: list[tuple[str, dict[str, Value]]] = []
         self._entries: list[Entry] = []
+        self._erased: set[tuple[str, str]] = set()
         self.error: duckdb.Error | None = None
         """The first error of the engine: after it the transaction can only be rolled back."""
 
@@ -63,7 +64,16 @@ class Batch:
         self.flush()
         return self._guarded(lambda: fetch(self._cursor, sql, args))
 
+    def erase(self, table: str, row_ids: Sequence[str]) -> None:
+        """Delete rows. What was appended before goes to the engine first, so a job that fails later is rolled back."""
+        self.flush()
+        self._erased.update((table, row_id) for row_id in row_ids)
+        sql = f'DELETE FROM "{table}" WHERE id IN (SELECT unnest(?::VARCHAR[]))'
+        self._guarded(lambda: self._cursor.execute(sql, [list(row_ids)]))
+
     def holds(self, table: str, row_id: str) -> bool:
+        if (table, row_id) in self._erased:
+            return False
         if any(entry.row_id == row_id and entry.table == table for entry in self._entries):
             return True
         found = self._guarded(lambda: fetch(self._cursor, f'SELECT 1 FROM "{table}" WHERE id = ?', [row_id]))
@@ -132,6 +142,11 @@ class Transaction:
     def value(self, sql: str, args: Sequence[Any] = ()) -> Any:
         found = self.row(sql, args)
         return next(iter(found.values())) if found else None
+
+    def erase(self, table: str, row_ids: Sequence[str]) -> None:
+        """Delete rows for good; append what proves it (`erasures`) first, else a job that fails could not be undone."""
+        if row_ids:
+            self._batch.erase(table, row_ids)
 
     def holds(self, table: str, row_id: str) -> bool:
         """Whether a row with this id is there; much cheaper than reading it while others append."""

@@ -6,7 +6,7 @@ Knows nothing of terminals, argparse or HTTP.
 from collections.abc import Iterator
 
 from flywheel.errors import InvalidInput
-from flywheel.operations import care, daily, data, keys, models, release
+from flywheel.operations import care, daily, data, keys, models, people, release
 from flywheel.operations.event import Arguments, Event, Operation
 from flywheel.roles import Principal
 from flywheel.services import Services
@@ -32,6 +32,7 @@ OPERATIONS: dict[str, Operation] = {
     "backup": care.backup,
     "doctor": care.doctor,
     "audit": care.audit,
+    "forget": people.forget,
 }
 
 COUNTS_TOKENS = ("ask", "import", "review", "freeze")

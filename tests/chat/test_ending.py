@@ -94,7 +94,7 @@ def test_unready_model_stores_nothing(app: App, tmp_path: Path, task: SqlTask) -
     without = make_app(Home.open(tmp_path / "other"), engine, task)
     with pytest.raises(Unavailable, match="nowhere"):
         without.ask(ANN, COUNT)
-    assert without.events() == 0
+    assert without.turns() == []
     without.database.close()
     engine.close()
 

@@ -1,4 +1,5 @@
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ PROMPT = [{"role": "user", "content": "how many big ticket orders?"}]
 
 @pytest.fixture
 def store(db: Database) -> ExampleStore:
+    conversation = {"id": "c1", "owner": "local:owner", "task": "chat", "title": ""}
+    stamp = {"created": datetime.now(UTC), "created_by": "local:owner"}
+    db.write(lambda tx: tx.append("conversations", conversation | stamp), by="local:owner")
     return ExampleStore(db)
 
 

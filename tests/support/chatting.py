@@ -10,6 +10,7 @@ from flywheel.serving.engine import Sampling
 from flywheel.serving.local import LocalEngine
 from flywheel.tasks.chat import ChatTask
 from flywheel.tasks.sql import SqlTask
+from storage.consents import ConsentStore
 from storage.conversations import ConversationStore, Turn
 from storage.database import Database
 from storage.examples import ExampleStore
@@ -54,6 +55,8 @@ def make_app(home: Home, engine: LocalEngine, task: SqlTask | ChatTask, **change
     settings = replace(settings_module.read({"FLYWHEEL_HOME": str(home.path)}), **changes)
     database = Database.open(home.database, home.ledger_tail)
     stores = ConversationStore(database), FeedbackStore(database), ExampleStore(database)
+    for who in (ANN, BOB):
+        ConsentStore(database).choose(who.id, "yes", by=who.id)
     served = ["v0"]
     chat = Chat(database, *stores, engine, task, lambda: served[0], settings)
     return App(chat, database, *stores, engine, served)

@@ -11,6 +11,7 @@ from flywheel.imports import Importer
 from flywheel.roles import Principal, Role
 from flywheel.tasks.build import Task
 from flywheel.validity import Rules
+from storage.consents import ConsentStore
 from storage.conversations import ConversationStore
 from storage.database import Database
 from storage.datasets import DatasetStore
@@ -52,6 +53,7 @@ class Desk:
     datasets: Datasets
     importer: Importer
     exporter: Exporter
+    consents: ConsentStore
 
     @classmethod
     def open(cls, path: Path, task: Task, bundled: Path | None = STARTER_DATA) -> "Desk":
@@ -60,6 +62,8 @@ class Desk:
         database = Database.open(home.database, home.ledger_tail)
         examples, conversations = ExampleStore(database), ConversationStore(database)
         feedback, frozen = FeedbackStore(database), DatasetStore(database)
+        consents = ConsentStore(database)
+        consents.choose(GUEST.id, "yes", by=GUEST.id)
         return cls(
             home,
             database,
@@ -70,7 +74,8 @@ class Desk:
             Curation(examples, conversations, task, rules, bundled),
             Datasets(frozen, examples, task, home, rules),
             Importer(examples, task, rules),
-            Exporter(examples, frozen, conversations, feedback),
+            Exporter(examples, frozen, conversations, feedback, consents),
+            consents,
         )
 
     def approved(self, pairs: Sequence[tuple[str, str]], split: str | None = None) -> list[str]:
