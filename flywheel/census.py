@@ -37,6 +37,17 @@ EVENTS: dict[str, Role] = {
     "learned_open": Role.GUEST,
     "learned_dismiss": Role.GUEST,
     "learned_again": Role.GUEST,
+    "privacy_open": Role.GUEST,
+    "privacy_rated": Role.GUEST,
+    "privacy_yes": Role.GUEST,
+    "privacy_no": Role.GUEST,
+    "privacy_show": Role.GUEST,
+    "privacy_conversation": Role.GUEST,
+    "privacy_switch": Role.GUEST,
+    "privacy_leave_out": Role.GUEST,
+    "privacy_delete": Role.GUEST,
+    "privacy_keep": Role.GUEST,
+    "privacy_delete_now": Role.GUEST,
     "page_admit": Role.ANONYMOUS,  # tells only whether the role suffices
     "space_open": Role.ANONYMOUS,  # on a Space: tells only who one is oneself
     "wheel_open": Role.REVIEWER,
@@ -103,6 +114,7 @@ ROUTES: dict[str, Role | None] = {
     "/readyz": OPEN,
     "/enter": OPEN,
     "/metrics": OPEN,  # asks for loopback or the owner itself
+    "/my-data": Role.GUEST,  # one's own, by the cookie
     "/flywheel/command": OPEN,  # asks for the owner's key itself
     "/answers/{turn_id}/rows.csv": Role.GUEST,
     # programs: each asks for a key, whatever cookies came along

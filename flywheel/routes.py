@@ -52,6 +52,7 @@ def routes(services: Services) -> list[Route]:
         Route("/metrics", edge.metrics),
         Route("/enter", edge.enter),
         Route("/answers/{turn_id}/rows.csv", edge.rows),
+        Route("/my-data", edge.my_data),
         Route("/flywheel/command", edge.command, methods=["POST"]),
         *rest_routes(services, room),
     ]
@@ -103,6 +104,13 @@ class _Edge:
         headers = {"Content-Disposition": f'attachment; filename="{turn_id}.csv"', "Cache-Control": "no-store"}
         # Spreadsheets take a file for UTF-8 only by this mark.
         return Response(f"\ufeff{csv}", headers=headers, media_type="text/csv")
+
+    async def my_data(self, request: Request) -> Response:
+        """Everything stored of the sender, as a file."""
+        data = await self._room.short(lambda: self._services.privacy.own_data(request.state.who))
+        text = json.dumps(data, default=str, ensure_ascii=False, indent=1)
+        headers = {"Content-Disposition": 'attachment; filename="flywheel-my-data.json"', "Cache-Control": "no-store"}
+        return Response(text, media_type="application/json", headers=headers)
 
     async def command(self, request: Request) -> Response:
         """Run one operation for the owner's key; answers one JSON object per line as it goes."""

@@ -73,6 +73,7 @@ def test_half_an_answer_is_stored_as_failed(app: App, server: OpenAIServer) -> N
 def test_correction_becomes_a_frozen_row_to_export(app: App, tmp_path: Path) -> None:
     services = app.services
     turn = ask(services, "how do I say good morning").turn
+    services.privacy.choose(ANN, "yes")
     _, example = services.chat.correct(ANN, turn.id, "Good morning!", ["bad_style"])
     services.curation.approve(OWNER, example.id)
     frozen = services.datasets.freeze(OWNER)

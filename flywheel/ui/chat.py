@@ -19,6 +19,7 @@ from flywheel.services import Services
 from flywheel.ui import present, text
 from flywheel.ui.correction import CorrectionPanel
 from flywheel.ui.corrections import LearnedNotice
+from flywheel.ui.privacy import PrivacyPanel
 from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
 
 UPDATE_SECONDS = 0.05
@@ -54,13 +55,18 @@ class ChatPage:
         with gr.Accordion("All rows", open=False, visible=False, elem_id="all-rows") as more:
             rows = gr.Dataframe(interactive=False, show_label=False, max_height=320, wrap=True)
         panel = CorrectionPanel(self._services, conversation, history)
+        privacy = PrivacyPanel(self._services, conversation)
+        privacy.ask()
         message = self._composer()
         learned.wire(message)
+        privacy.data()
         self._wire(conversation, history, message, more, new)
         where: dict[str, Any] = {"conversation": conversation}
         more.expand(self.rows, inputs_kwargs=where, outputs=[rows], api_name="chat_rows", **PRIVATE)
         opened = [panel.turn, panel.body]
-        panel.wire(history.like(self.rate, inputs_kwargs=where, outputs=opened, api_name="chat_rate", **PRIVATE))
+        rated = history.like(self.rate, inputs_kwargs=where, outputs=opened, api_name="chat_rate", **PRIVATE)
+        panel.wire(rated)
+        privacy.wire(rated)
         self._wire_banner(banner)
 
     def _chatbot(self) -> gr.Chatbot:

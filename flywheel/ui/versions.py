@@ -7,6 +7,7 @@ import gradio as gr
 
 from flywheel.answers import Answer, AnswerPage
 from flywheel.errors import InvalidInput, NotFound
+from flywheel.privacy import WithdrawnFrom
 from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.standing import Measure, SuiteView, VersionView
@@ -123,7 +124,8 @@ class VersionsPage:
         chosen_now = keep if keep in names else (names[0] if names else None)
         served = self._services.versions.served()
         choice = gr.Dropdown(choices=names, value=chosen_now)
-        return serving_view(served), versions_view(views), choice, gr.Column(visible=True if names else "hidden")
+        told = versions_view(views) + withdrawn_view(self._services.privacy.withdrawn(caller(request)))
+        return serving_view(served), told, choice, gr.Column(visible=True if names else "hidden")
 
 
 def chosen(version: str | None) -> str:
@@ -153,6 +155,14 @@ def versions_view(views: list[VersionView]) -> str:
         known = [version.id, version.state, version.dataset, version.run]
         rows.append([*known, *told, gate, version.base_form, published])
     return markup.table(["version", "state", "dataset", "run", *SUITES, "gate", "base form", "published"], rows)
+
+
+def withdrawn_view(found: list[WithdrawnFrom]) -> str:
+    """One line on the versions that learnt from rows withdrawn since; nothing where there are none."""
+    if not found:
+        return ""
+    named = ", ".join(f"{each.version} ({each.rows} of {each.dataset})" for each in found)
+    return markup.note(f"Trained on rows that their authors have withdrawn since: {named}. Freeze and train again.")
 
 
 def percent(measure: Measure | None) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from flywheel.learned import Learned
 from flywheel.roles import Principal
+from storage.consents import ConsentStore
 from storage.conversations import ConversationStore
 from storage.database import Database
 from storage.datasets import DatasetRow, DatasetStore
@@ -32,7 +33,8 @@ class School:
         )  # fmt: skip
 
     def corrected(self, who: Principal, question: str, answer: str, right: str) -> Example:
-        """A question, an answer, and what it should have been, as the chat leaves them."""
+        """A question, an answer, and what it should have been, as the chat leaves them; learning is allowed."""
+        ConsentStore(self.database).choose(who.id, "yes", by=who.id)
         talk = self.conversations.start(owner=who.id, task="sql", by=who.id)
         user = self.conversations.add_turn(
             conversation_id=talk.id, parent_id=None, role="user", content=question, by=who.id

@@ -113,6 +113,7 @@ def test_first_visit_offers_questions_that_are_asked_at_a_click(app: App, guest:
 
 def test_correction_is_asked_tried_sent_and_thanked(app: App, guest: Visitor) -> None:
     page = guest.page
+    page.get_by_role("button", name="Yes").click()
     ask(page, "how many customers")
     page.get_by_role("button", name="Dislike", exact=True).click()
     box = page.get_by_role("textbox", name="What should it have said")

@@ -54,6 +54,8 @@ def test_a_word_is_taught_from_the_browser(app: App, browser: Browser) -> None:
     told = f"{right.rows[0][0]}"
     guest = visit(browser, size="phone")
     page = guest.open(app.url)
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("#consent")).to_be_hidden()
     ask(page, wanted["question"])
     assert told not in answered(page, 1, "v0")
     correct(page, wanted["sql"])

@@ -1,0 +1,130 @@
+"""On the chat page: the question whether Flywheel may learn, and below the chat what a person decides of their words.
+
+Knows the privacy service and where the conversation's id stands; nothing of messages.
+"""
+
+from typing import Any
+
+import gradio as gr
+
+from flywheel.privacy import Learning
+from flywheel.services import Services
+from flywheel.ui import text
+from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
+
+DOWNLOAD = "/my-data"
+RELOAD_SOON = "() => setTimeout(() => location.reload(), 2500)"
+
+
+class PrivacyPanel:
+    """`ask` stands above the message box, `data` at the foot of the page; then `wire`."""
+
+    def __init__(self, services: Services, conversation: Any) -> None:
+        self._privacy = services.privacy
+        self._conversation = conversation
+
+    def ask(self) -> None:
+        """The question, hidden until it is known that it is open."""
+        with gr.Row(visible=False, elem_id="consent", equal_height=True) as self._line:
+            self._question = gr.Markdown(text.CONSENT_QUESTION, elem_id="consent-words")
+            self._yes = gr.Button("Yes", size="sm", scale=0, min_width=80, variant="primary", elem_id="consent-yes")
+            self._no = gr.Button("No", size="sm", scale=0, min_width=80, elem_id="consent-no")
+
+    def data(self) -> None:
+        """The choice, for everything and for this conversation; download and deletion."""
+        with gr.Accordion("Your data", open=False, elem_id="your-data") as self._body:
+            self._all = gr.Checkbox(label=text.LEARN_ALL, info=text.LEARN_ALL_INFO, elem_id="learn-all")
+            self._left_out = gr.Checkbox(label=text.LEAVE_OUT, interactive=False, elem_id="leave-out")
+            gr.HTML(f'<a class="fw-download" href="{DOWNLOAD}" download>{text.DOWNLOAD_DATA}</a>')
+            self._delete = gr.Button(text.DELETE_DATA, size="sm", variant="stop", elem_id="delete-data")
+            with gr.Column(visible=False, elem_id="delete-sure") as self._confirm:
+                gr.Markdown(text.DELETE_WARNING)
+                with gr.Row():
+                    self._sure = gr.Button("Delete all of it now", variant="stop", min_width=150, elem_id="delete-now")
+                    self._keep = gr.Button("Keep it", min_width=90)
+            self._done = gr.Markdown(visible=False, elem_id="deleted")
+
+    def wire(self, rated: Any) -> None:
+        """`rated` is the rating event: after it somebody who has not allowed learning is told so."""
+        state = [self._line, self._question, self._all, self._left_out]
+        where: dict[str, Any] = {"inputs_kwargs": {"conversation": self._conversation}, "outputs": state, **PRIVATE}
+        on_open(self.open, outputs=state, api_name="privacy_open")
+        rated.success(self.rated, api_name="privacy_rated", **where)
+        self._yes.click(self.yes, api_name="privacy_yes", **where)
+        self._no.click(self.no, api_name="privacy_no", **where)
+        self._body.expand(self.show, api_name="privacy_show", **where)
+        self._conversation.change(self.show, api_name="privacy_conversation", **where)
+        switched = {**where, "inputs_kwargs": {"allowed": self._all, "conversation": self._conversation}}
+        self._all.input(self.switch, api_name="privacy_switch", **switched)
+        left = {**where, "inputs_kwargs": {"out": self._left_out, "conversation": self._conversation}}
+        self._left_out.input(self.leave_out, api_name="privacy_leave_out", **left)
+        asked = [self._confirm]
+        self._delete.click(self.doubt, outputs=asked, api_name="privacy_delete", **PRIVATE)
+        self._keep.click(self.keep, outputs=asked, api_name="privacy_keep", **PRIVATE)
+        self._sure.click(
+            self.delete, outputs=[self._confirm, self._done], api_name="privacy_delete_now", **PRIVATE
+        ).success(None, js=RELOAD_SOON)
+
+    @quietly
+    def open(self, request: gr.Request) -> tuple[Any, ...]:
+        """What holds when the page is opened."""
+        return _state(self._privacy.learning(caller(request)), None)
+
+    @quietly
+    def show(self, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """What holds now, in this conversation too."""
+        return _state(self._privacy.learning(caller(request), conversation), conversation)
+
+    @quietly
+    def rated(self, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Say that what was just given is kept and not learnt from, where it is so."""
+        now = self._privacy.learning(caller(request), conversation)
+        line, _, everything, left_out = _state(now, conversation)
+        if now.allowed:
+            return line, gr.skip(), everything, left_out
+        return gr.Row(visible=True), text.CONSENT_RATED, everything, left_out
+
+    @shown
+    def yes(self, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Learning is allowed."""
+        return self.switch(True, conversation, request)
+
+    @shown
+    def no(self, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """It is not; the chat goes on as before."""
+        return self.switch(False, conversation, request)
+
+    @shown
+    def switch(self, allowed: bool, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Allow learning, or no longer."""
+        who = caller(request)
+        self._privacy.choose(who, "yes" if allowed else "no")
+        return _state(self._privacy.learning(who, conversation), conversation)
+
+    @shown
+    def leave_out(self, out: bool, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Leave this conversation out, or no longer."""
+        return _state(self._privacy.leave_out(caller(request), conversation or "", bool(out)), conversation)
+
+    @shown
+    def doubt(self, request: gr.Request) -> Any:
+        """Ask once more."""
+        return gr.Column(visible=True)
+
+    @shown
+    def keep(self, request: gr.Request) -> Any:
+        """Nothing is deleted."""
+        return gr.Column(visible=False)
+
+    @shown
+    def delete(self, request: gr.Request) -> tuple[Any, Any]:
+        """Erase everything of the caller."""
+        counts = self._privacy.delete_own(caller(request))
+        words = text.DELETED.format(turns=counts["turns"], conversations=counts["conversations"])
+        return gr.Column(visible=False), gr.Markdown(value=words, visible=True)
+
+
+def _state(now: Learning, conversation: str | None) -> tuple[Any, ...]:
+    """Question, its words, the choice for everything, the choice for this conversation."""
+    left_out = gr.Checkbox(value=not now.conversation, interactive=conversation is not None)
+    return gr.Row(visible=now.to_ask), text.CONSENT_QUESTION, now.allowed, left_out
