@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from storage.consents import HELD_EXAMPLES
 from storage.database import Database
 from storage.errors import Missing, Stale
+from storage.example_queries import CURRENT, PICKED
 from storage.example_records import (
     DECISIONS,
     KIND_OF_NEW,
@@ -60,7 +61,7 @@ class ExampleStore:
         one_of("provenance", provenance, PROVENANCES)
 
         def job(t: Transaction) -> Example:
-            row = t.row(_CURRENT.format("x.turn_id = ?"), [turn_id])
+            row = t.row(CURRENT.format("x.turn_id = ?"), [turn_id])
             if row is not None:
                 return _proposed_again(t, from_row(row), provenance, completion, list(reasons), comment)
             origin = _origin(prompt, completion, None)
@@ -156,7 +157,7 @@ class ExampleStore:
         return inside(self._db, None, by, job)
 
     def get(self, id: str) -> Example | None:
-        found = self._db.row(_CURRENT.format("x.id = ?"), [id])
+        found = self._db.row(CURRENT.format("x.id = ?"), [id])
         return from_row(found) if found else None
 
     def held(self, id: str) -> bool:
@@ -166,7 +167,7 @@ class ExampleStore:
     def inbox(self, limit: int = 50, after: str | None = None) -> list[Example]:
         """Pending: corrections before mere thumbs, each newest first. `after` is the last id of the page before."""
         rows = self._db.rows(
-            _PICKED.format(
+            PICKED.format(
                 """WHERE $2::VARCHAR IS NULL
                     OR (first, example_id) < ((SELECT first FROM placed WHERE example_id = $2), $2)
                 ORDER BY first DESC, example_id DESC LIMIT $3""",
@@ -182,12 +183,12 @@ class ExampleStore:
 
     def listing(self, state: str | None = None, limit: int = 50, offset: int = 0) -> list[Example]:
         """Newest first, of one state or of all."""
-        picked = _PICKED.format("ORDER BY example_id DESC LIMIT $2 OFFSET $3", "x.id DESC")
+        picked = PICKED.format("ORDER BY example_id DESC LIMIT $2 OFFSET $3", "x.id DESC")
         return [from_row(row) for row in self._db.rows(picked, [kinds_of(state), limit, offset])]
 
     def approved(self) -> list[Example]:
         """All of them, oldest first."""
-        return [from_row(row) for row in self._db.rows(_PICKED.format("", "x.id"), [kinds_of("approved")])]
+        return [from_row(row) for row in self._db.rows(PICKED.format("", "x.id"), [kinds_of("approved")])]
 
     def counts(self) -> dict[str, int]:
         """State → number, every state present."""
@@ -204,29 +205,12 @@ class ExampleStore:
         """Turn → its example, where it has one."""
         if not turn_ids:
             return {}
-        rows = self._db.rows(_CURRENT.format("x.turn_id IN (SELECT unnest(?::VARCHAR[]))"), [list(turn_ids)])
+        rows = self._db.rows(CURRENT.format("x.turn_id IN (SELECT unnest(?::VARCHAR[]))"), [list(turn_ids)])
         return {row["turn_id"]: from_row(row) for row in rows}
 
 
-_FIELDS = """x.* REPLACE (coalesce(e.prompt, x.prompt) AS prompt), e.prompt IS NOT NULL AS redacted, e.kind,
-    e.provenance, e.completion, e.reasons, e.comment, e.reason,
-    e.id AS event_id, e.created AS decided_at, e.created_by AS decided_by"""
-
-_CURRENT = f"""SELECT {_FIELDS} FROM examples x JOIN example_events e ON e.example_id = x.id
-    WHERE {{}} QUALIFY row_number() OVER (PARTITION BY x.id ORDER BY e.id DESC) = 1"""
-
-# Picked by the narrow columns first: the texts are read only for the examples that are shown.
-_PICKED = f"""WITH placed AS (
-        SELECT example_id, max(id) AS event_id, arg_max(provenance <> 'thumb', id) AS first
-        FROM example_events WHERE example_id NOT IN ({HELD_EXAMPLES})
-        GROUP BY example_id HAVING list_contains($1::VARCHAR[], arg_max(kind, id))),
-    picked AS MATERIALIZED (SELECT * FROM placed {{}})
-    SELECT {_FIELDS} FROM picked p JOIN examples x ON x.id = p.example_id JOIN example_events e ON e.id = p.event_id
-    ORDER BY {{}}"""
-
-
 def _current(tx: Transaction, example_id: str, expected_event: str | None) -> Example:
-    row = tx.row(_CURRENT.format("x.id = ?"), [example_id])
+    row = tx.row(CURRENT.format("x.id = ?"), [example_id])
     if row is None:
         raise Missing(f"There is no example `{example_id}`. Load the page again.")
     now = from_row(row)
