@@ -84,7 +84,7 @@ class Chat:
         yield from self._questions.ask(
             Question(
                 who, conversation.id if conversation else None, text, version or self._served(),
-                sampling or self._sampling(), source, after=turn.id if turn else None,
+                sampling or self.usual_sampling(), source, after=turn.id if turn else None,
             )
         )  # fmt: skip
 
@@ -98,7 +98,7 @@ class Chat:
         asked = self.threads.own_turn(who, (turn and turn.role == "assistant" and turn.parent_id) or turn_id, "user")
         yield from self._questions.ask(
             Question(
-                who, asked.conversation_id, asked.content, self._served(), self._sampling(), source, again=asked
+                who, asked.conversation_id, asked.content, self._served(), self.usual_sampling(), source, again=asked
             )
         )  # fmt: skip
 
@@ -111,7 +111,7 @@ class Chat:
             raise InvalidInput("The question is what it was. Change it, or use Retry for another answer to it.")
         yield from self._questions.ask(
             Question(
-                who, asked.conversation_id, text, self._served(), self._sampling(), source, instead_of=asked
+                who, asked.conversation_id, text, self._served(), self.usual_sampling(), source, instead_of=asked
             )
         )  # fmt: skip
 
@@ -122,8 +122,12 @@ class Chat:
                 "Guests may not chat here. Ask the owner for a link, or to set FLYWHEEL_GUEST_CHAT to `on`."
             )
 
-    def _sampling(self) -> Sampling:
-        return Sampling(max_new_tokens=self._task.answer_tokens, deadline_s=self._task.answer_seconds)
+    def usual_sampling(self) -> Sampling:
+        """How answers are drawn where nobody says otherwise; a longer one than the task's own has longer to come."""
+        settings, task = self._settings, self._task
+        most = settings.max_tokens or task.answer_tokens
+        seconds = min(3600.0, task.answer_seconds * max(1.0, most / task.answer_tokens))
+        return Sampling(most, settings.temperature, settings.top_p, deadline_s=seconds)
 
     def complete(
         self,

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from flywheel.errors import ConfigurationError
+from flywheel.setting_values import OPENAI_URL, check_server, count, number
 
 OPENINGS = (
     "GRADIO_VIBE_MODE",
@@ -23,7 +23,6 @@ OPENINGS = (
     "GRADIO_LOCAL_DEV_MODE",
 )
 HUB_REPO = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
-OPENAI_URL = "https://api.openai.com/v1"
 MOST_NAME = 300
 """Characters of a model's name at a server."""
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
@@ -49,6 +48,11 @@ class Settings:
     )
     task: str = _setting("FLYWHEEL_TASK", "sql", "`sql` (questions about a database) or `chat`")
     system_prompt: str = _setting("FLYWHEEL_SYSTEM_PROMPT", "", "replaces the task's own system message")
+    temperature: float = _setting("FLYWHEEL_TEMPERATURE", "0", "how freely answers are drawn, 0 to 2; 0: the likeliest")
+    top_p: float = _setting("FLYWHEEL_TOP_P", "1", "share of likely words that are drawn from, above 0 and up to 1")
+    max_tokens: int | None = _setting(
+        "FLYWHEEL_MAX_TOKENS", "", "how long an answer may be; empty: as suits the task (`sql` 256, `chat` 1024)"
+    )
     database: str = _setting("FLYWHEEL_DATABASE", "", "DuckDB file that is asked; empty: the sample shop")
     engine: str = _setting(
         "FLYWHEEL_ENGINE",
@@ -122,12 +126,15 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     raw = {f.name: source.get(f.metadata["variable"], "").strip() or f.metadata["default"] for f in fields(Settings)}
     remote = _choice("FLYWHEEL_ENGINE", raw["engine"], ("local", "openai")) == "openai"
     if remote:
-        _check_server(raw["openai_base_url"], raw["openai_api_key"])
+        check_server(raw["openai_base_url"], raw["openai_api_key"])
     return Settings(
         home=_path("FLYWHEEL_HOME", raw["home"]).absolute(),
         base_model=_served_name(raw["base_model"]) if remote else _base_model(raw["base_model"]),
         task=_choice("FLYWHEEL_TASK", raw["task"], ("sql", "chat")),
         system_prompt=raw["system_prompt"],
+        temperature=number("FLYWHEEL_TEMPERATURE", raw["temperature"], 0, 2, "a number from 0 to 2"),
+        top_p=number("FLYWHEEL_TOP_P", raw["top_p"], 0, 1, "a number above 0 and up to 1", above=True),
+        max_tokens=_max_tokens(raw["max_tokens"]),
         database=str(_path("FLYWHEEL_DATABASE", raw["database"])) if raw["database"] else "",
         engine=raw["engine"],
         openai_base_url=raw["openai_base_url"].rstrip("/"),
@@ -248,31 +255,6 @@ def _served_name(value: str) -> str:
     return value
 
 
-def _check_server(url: str, key: str) -> None:
-    """The address and the key of the server. Neither a key nor a password is ever repeated in a message."""
-    if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigurationError("OPENAI_API_KEY holds a blank or a sign that no key has. Copy the key again.")
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
-    except ValueError:
-        usable = False
-    if not usable:
-        example = "`http://localhost:11434/v1`"
-        raise ConfigurationError(
-            f"OPENAI_BASE_URL is `{ascii(url[:200])[1:-1]}`. Set it to an address such as {example}."
-        )
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ConfigurationError(
-            f"OPENAI_BASE_URL holds more than an address of `{parts.hostname}`. "
-            "Leave name, password, `?` and `#` out, and set OPENAI_API_KEY to the key."
-        )
-    if url.rstrip("/") == OPENAI_URL and not key:
-        raise ConfigurationError(
-            f"OPENAI_BASE_URL is `{url}`, which needs a key, and OPENAI_API_KEY is empty. Set one of the two."
-        )
-
-
 def _path(variable: str, value: str) -> Path:
     """The path with `~` spelled out. Raises ConfigurationError for one that no system takes."""
     try:
@@ -287,6 +269,10 @@ def _port(value: str) -> int:
     if value.isascii() and value.isdigit() and 0 < int(value) < 65536:
         return int(value)
     raise ConfigurationError(f"GRADIO_SERVER_PORT is `{value}`. Set it to a number from 1 to 65535.")
+
+
+def _max_tokens(value: str) -> int | None:
+    return count("FLYWHEEL_MAX_TOKENS", value, 32_768) if value else None
 
 
 def _names(value: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -130,7 +130,7 @@ class Completions:
             told.text,
             after=after,
             version=asked.version,
-            sampling=sampling_of(body, services.task.answer_tokens),
+            sampling=sampling_of(body, services.chat.usual_sampling()),
             system=told.system,
             user=body.user or "",
         )
@@ -203,16 +203,16 @@ def told_by(body: CompletionBody) -> Told:
     return Told(system, tuple(said[:-1]), said[-1]["content"])
 
 
-def sampling_of(body: CompletionBody, answer_tokens: int) -> Sampling:
+def sampling_of(body: CompletionBody, usual: Sampling) -> Sampling:
     """How the answer is drawn; what is not given is as on the page, but for the deadline. Raises InvalidInput."""
     given: dict[str, Any] = {
-        "max_new_tokens": body.max_completion_tokens or body.max_tokens or answer_tokens,
+        "max_new_tokens": body.max_completion_tokens or body.max_tokens,
         "temperature": body.temperature,
         "top_p": body.top_p,
         "seed": body.seed,
         "stop": body.stops or None,
     }
-    return Sampling(deadline_s=DEADLINE_S, **{name: value for name, value in given.items() if value is not None})
+    return replace(usual, deadline_s=DEADLINE_S, **{name: value for name, value in given.items() if value is not None})
 
 
 def _message(role: str, content: str) -> Message:

@@ -15,7 +15,9 @@ from typing import Any, Literal
 FEWEST, MOST_BARS, MOST_POINTS = 2, 25, 400
 FEWEST_POINTS = 3
 BIGGEST = 1e15
-WIDTH, LABELS, VALUES, ROW, PLOT = 300, 100, 62, 24, 120
+WIDTH, LABELS, ROW, PLOT = 300, 100, 24, 120
+DIGIT = 7
+"""Pixels that one sign of a number takes."""
 MOST_LABEL = 15
 TIME = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[ T][\d:.+Z-]*)?)?|-?Q([1-4]))?$")
 NAMES_TIME = re.compile(r"year|month|date|day|week|quarter", re.IGNORECASE)
@@ -102,7 +104,7 @@ def drawn(chart: Chart) -> str:
 def _bars(chart: Chart) -> tuple[list[str], float]:
     values = [value for _, _, value in chart.points]
     low, high = min(0.0, *values), max(0.0, *values)
-    span = WIDTH - LABELS - VALUES
+    span = WIDTH - LABELS - 8 - _room(values)
 
     def across(value: float) -> float:
         # Divided first: the difference of two large numbers must not overflow.
@@ -123,7 +125,7 @@ def _bars(chart: Chart) -> tuple[list[str], float]:
 def _line(chart: Chart) -> tuple[list[str], float]:
     values, places = [p[2] for p in chart.points], [p[1] for p in chart.points]
     low, high = min(0.0, *values), max(0.0, *values)
-    left, right, top = 52, WIDTH - 12, 10
+    left, right, top = 10 + _room((low, high)), WIDTH - 12, 10
 
     def at(place: float, value: float) -> str:
         x = left + (right - left) * (place - places[0]) / (places[-1] - places[0])
@@ -146,6 +148,11 @@ def _line(chart: Chart) -> tuple[list[str], float]:
     body.append(f'<text x="{left}" y="{base}">{_text(chart.points[0][0][:10])}</text>')
     body.append(f'<text x="{right}" y="{base}" text-anchor="end">{_text(chart.points[-1][0][:10])}</text>')
     return body, base + 6
+
+
+def _room(values: Sequence[float]) -> int:
+    """Pixels for the longest of these numbers."""
+    return DIGIT * max(len(_said(value)) for value in values)
 
 
 def _said(value: float) -> str:

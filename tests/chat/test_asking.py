@@ -1,13 +1,17 @@
 """Asking: what is streamed, run, stored, refused; which version answers."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from flywheel.errors import InvalidInput
 from flywheel.roles import Principal, Role
 from flywheel.serving.engine import Sampling
-from tests.support.chatting import ANN, ANSWERS, COUNT, RAMBLE, SQL, App, long_text
+from flywheel.serving.local import LocalEngine
+from flywheel.tasks.chat import ChatTask
+from storage.home import Home
+from tests.support.chatting import ANN, ANSWERS, COUNT, RAMBLE, SQL, App, long_text, make_app
 
 
 def test_answer_is_streamed_run_and_stored(app: App) -> None:
@@ -156,3 +160,22 @@ def test_promotion_while_streaming_changes_no_answer(app: App) -> None:
     last = [*replies][-1]
     assert (last.turn.version, last.text) == ("v1", alone)
     assert app.ask(ANN, COUNT, sampling=RAMBLE).turn.version == "v2"
+
+
+def test_owner_says_how_answers_are_drawn(tmp_path: Path, engine: LocalEngine) -> None:
+    read = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 3}
+    app = make_app(Home.open(tmp_path / "home"), engine, ChatTask(""), **read)
+    turn = app.ask(ANN, "hello").turn
+    assert turn is not None
+    told = turn.details["sampling"]
+    assert (told["temperature"], told["top_p"], told["max_new_tokens"]) == (0.5, 0.9, 3)
+    assert turn.details["finish_reason"] == "length" and turn.details["completion_tokens"] == 3
+    own = app.ask(ANN, "hello", sampling=Sampling(max_new_tokens=2)).turn
+    assert own is not None and own.details["sampling"]["temperature"] == 0
+    app.database.close()
+
+
+def test_longer_answers_have_longer_to_come(tmp_path: Path, engine: LocalEngine) -> None:
+    app = make_app(Home.open(tmp_path / "home"), engine, ChatTask(""), max_tokens=4096)
+    assert app.chat.usual_sampling().deadline_s == 4 * ChatTask.answer_seconds
+    app.database.close()
