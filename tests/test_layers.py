@@ -34,6 +34,7 @@ LAYERS = {
     "flywheel.errors": 1,
     "flywheel.roles": 1,
     "flywheel.settings": 1,
+    "flywheel.setting_values": 1,
     "flywheel.tasks": 2,
     "starter": 3,
     "flywheel.serving": 3,

@@ -236,3 +236,31 @@ def test_wrong_link_is_refused_in_words(app: App, guest: Visitor) -> None:
     response = guest.page.goto(f"{app.url}/enter?token=<b>wrong")
     assert response is not None and response.status == 401
     expect(guest.page.get_by_text("This sign-in link is wrong or too old")).to_be_visible()
+
+
+@pytest.mark.parametrize(("size", "dark"), [("desktop", False), ("phone", True)])
+def test_result_is_drawn_and_can_be_taken_along(app: App, browser: Browser, size: str, dark: bool) -> None:
+    visitor = visit(browser, size=size, dark=dark)
+    page, asked = visitor.open(app.url), []
+    page.on("request", lambda request: asked.append(request.url))
+    sql = "SELECT city, count(*) AS customers FROM customers GROUP BY city ORDER BY city"
+    told = app.services.task.outcome(sql)
+    assert told is not None
+    thoughts = "![](https://evil.example/a.png) <b>so</b>"
+    seeded(app, visitor, sql, thinking=thoughts, sql={**vars(told), "row_count": len(told.rows)})
+    page.reload()
+    answer = page.locator("#chat .bot").last
+    expect(answer.locator(".fw-plot rect")).to_have_count(len(told.rows))
+    expect(answer.get_by_role("img", name=re.compile("^Bars: customers by city"))).to_be_visible()
+    expect(answer.get_by_text("<b>so</b>")).to_be_hidden()
+    answer.get_by_text("Thoughts before the answer").click()
+    expect(answer.get_by_text("<b>so</b>")).to_be_visible()
+    answer.get_by_text("SQL", exact=True).click()
+    expect(answer.locator("pre .token.keyword").first).to_have_text("SELECT")
+    with page.expect_download() as download:
+        answer.get_by_text("Download CSV").click()
+    assert download.value.path().read_text("utf-8-sig").splitlines()[0] == "city,customers"
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert [url for url in asked if "evil.example" in url] == [] and visitor.troubles == []
+    visitor.context.close()
