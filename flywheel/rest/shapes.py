@@ -13,8 +13,11 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from flywheel.problem import Problem
 
 MOST_MESSAGES = 400
+MOST_STOPS = 16
+LONGEST_STOP = 1000
 LONGEST_QUOTE = 60
 Parsed = TypeVar("Parsed", bound="Body")
+StopText = Annotated[str, Field(min_length=1, max_length=LONGEST_STOP)]
 
 
 def _text_of(content: Any) -> Any:
@@ -31,6 +34,10 @@ def _text_of(content: Any) -> Any:
             raise PydanticCustomError("part", "must hold `type` and a `text`, nothing else", {"at": f"[{at}]"})
         texts.append(part["text"])
     return "\n".join(texts)
+
+
+def _as_list(given: Any) -> Any:
+    return [given] if isinstance(given, str) else given
 
 
 class Body(BaseModel):
@@ -66,7 +73,7 @@ class CompletionBody(Body):
     max_completion_tokens: int | None = Field(None, ge=1, le=32_768)
     temperature: float | None = Field(None, ge=0.0, le=2.0)
     top_p: float | None = Field(None, gt=0.0, le=1.0)
-    stop: str | list[str] | None = None
+    stop: Annotated[list[StopText] | None, BeforeValidator(_as_list)] = Field(None, max_length=MOST_STOPS)
     seed: int | None = Field(None, ge=0, lt=2**63)
     n: Literal[1] | None = None
     user: str | None = Field(None, max_length=256)
@@ -74,7 +81,7 @@ class CompletionBody(Body):
     @property
     def stops(self) -> tuple[str, ...]:
         """The texts that end an answer."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        return tuple(self.stop or ())
 
 
 class FeedbackBody(Body):
@@ -107,8 +114,9 @@ def _told(shape: type[Body], errors: list[ErrorDetails]) -> Problem:
     unknown = [_path(error) for error in errors if error["type"] == "extra_forbidden"]
     if unknown:
         names = ", ".join(f"`{name}`" for name in unknown[:5])
-        known = ", ".join(shape.model_fields)
-        words = f"{names} cannot be used here. Leave it out; the fields of this request are: {known}."
+        # Of a field inside another one, those of the request would be the wrong ones.
+        known = "" if "." in unknown[0] else f"; the fields of this request are: {', '.join(shape.model_fields)}"
+        words = f"{names} cannot be used here. Leave it out{known}."
         return Problem(400, words, param=unknown[0], code="unknown_parameter")
     first = errors[0]
     param = _path(first) or "a field"

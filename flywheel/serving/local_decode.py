@@ -16,6 +16,9 @@ from flywheel.serving.pieces import Pieces
 PAUSE_S = 0.02
 """Between two pieces: waking the reader for every token costs a small model a tenth of its speed."""
 
+COLDEST = 1e-5
+"""Below it a temperature draws the likeliest token anyway, and dividing by it leaves the numbers of 32 bits."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -111,10 +114,11 @@ class Row:
         """One token by the row's temperature, top-p and seed from log-probabilities of shape (vocabulary,)."""
         import torch
 
-        weights = torch.softmax(logprobs / self.sampling.temperature, dim=-1)
+        weights = torch.softmax(logprobs / max(self.sampling.temperature, COLDEST), dim=-1)
         if self.sampling.top_p < 1:
             ordered, order = weights.sort(descending=True)
-            ordered[ordered.cumsum(dim=-1) - ordered >= self.sampling.top_p] = 0
+            # The likeliest stays, also where a top-p is too small to be told from 0 in 32 bits.
+            ordered[1:][(ordered.cumsum(dim=-1) - ordered)[1:] >= self.sampling.top_p] = 0
             weights = torch.zeros_like(weights).scatter(0, order, ordered)
         drawn = torch.multinomial(weights, 1, generator=self._chance(weights.device))
         return int(drawn), float(logprobs[drawn])

@@ -72,7 +72,14 @@ def test_same_seed_same_text(engine: LocalEngine) -> None:
 
 
 def test_tiny_top_p_is_greedy(engine: LocalEngine) -> None:
-    assert ask(engine, sampling=replace(SHORT, temperature=1.0, top_p=1e-6, seed=1)).text == ask(engine).text
+    for top_p in (1e-6, 1e-300):
+        assert ask(engine, sampling=replace(SHORT, temperature=1.0, top_p=top_p, seed=1)).text == ask(engine).text
+
+
+@pytest.mark.parametrize("temperature", [1e-20, 1e-45, 5e-324])
+def test_tiny_temperature_is_greedy(engine: LocalEngine, temperature: float) -> None:
+    answer = ask(engine, sampling=replace(SHORT, temperature=temperature, seed=1))
+    assert (answer.error, answer.text) == (None, ask(engine).text)
 
 
 def test_stop_text_ends_the_answer(engine: LocalEngine) -> None:
