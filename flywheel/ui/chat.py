@@ -14,6 +14,7 @@ import gradio as gr
 from flywheel.chat import Thread, ThreadItem
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.reply import Update
+from flywheel.results import Results
 from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import present, text
@@ -38,7 +39,7 @@ class ChatPage:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._chat = services.chat
+        self._chat, self._results = services.chat, Results(services.chat)
         self._is_sql = services.task.name == "sql"
         self._answering: dict[tuple[str, str], str] = {}
         """(person, tab) → the answer under way there, while that tab shows its conversation."""
@@ -185,13 +186,9 @@ class ChatPage:
         """All rows of the last answer (at most 1000); asked again where fewer were kept."""
         who = caller(request)
         last = _last(self._chat.thread(who, conversation))
-        if last is None or not last.turn.details.get("sql"):
+        if last is None:
             raise NotFound(text.NOT_FOUND)
-        sql = last.turn.details["sql"]
-        if not sql.get("rows_cut"):
-            return _frame(sql["columns"], sql["rows"])
-        outcome = self._chat.try_sql(who, last.turn.id, sql["sql"])
-        return _frame(outcome.columns, outcome.rows)
+        return _frame(*self._results.table(who, last.turn.id))
 
     @quietly
     def banner(self, request: gr.Request) -> tuple[Any, Any]:

@@ -69,3 +69,10 @@ def test_many_columns_are_cut_visibly() -> None:
 def test_refusal_gives_the_reason() -> None:
     words = sentence.of_refusal("Only a SELECT statement is allowed.")
     assert words == "I did not run this: Only a SELECT statement is allowed."
+
+
+@pytest.mark.parametrize("digits", ["123456789", "1,234,567.89", "-123456789"])
+def test_number_is_never_cut_in_its_middle(digits: str) -> None:
+    for before in range(sentence.MOST_CELL - len(digits), sentence.MOST_CELL):
+        shown = sentence.cell("x" * before + digits)
+        assert shown.endswith(digits) or not re.search(r"\d", shown)
