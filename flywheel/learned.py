@@ -52,6 +52,8 @@ class Lesson:
     """The first version that was promoted and has learned it."""
     serving: bool = False
     """What answers now has learned it."""
+    held: bool = False
+    """Its author does not allow learning from it now; what learned it before has learned it."""
     after: str | None = None
     """What the version that serves answered to the same question, where it was evaluated on it."""
     known_to: frozenset[str] = field(default=frozenset(), repr=False)
@@ -189,14 +191,27 @@ def _lesson(
     promoted: _Promoted,
 ) -> Lesson:
     given = one.correction
-    made = Lesson(given.turn_id, one.question, one.answer, one.version, given.text, given.created, "waiting")
-    example = examples.get(given.turn_id)
+    made = Lesson(
+        given.turn_id, one.question, one.answer, one.version, given.text, given.created, "not used", held=one.held
+    )
+    lesson = _stood(made, examples.get(given.turn_id), places, left_out, promoted)
+    return lesson if lesson.state == "learned" or not one.held else made
+
+
+def _stood(
+    made: Lesson,
+    example: Example | None,
+    places: Mapping[str, Sequence[Placed]],
+    left_out: Mapping[str, str],
+    promoted: _Promoted,
+) -> Lesson:
+    """Where the correction's example stands, whoever may learn from it."""
     if example is None:
-        return replace(made, state="not used")
+        return made
     if example.state != "approved":
         state = _UNDECIDED.get(example.state, example.state)
         return replace(made, state=state, reason=example.reason if state != "waiting" else None)
-    made = replace(made, approved=None if example.completion == given.text else example.completion)
+    made = replace(made, approved=None if example.completion == made.corrected else example.completion)
     # What was frozen is a lesson of this correction only as it was approved last.
     held = [place for place in places.get(example.id, ()) if place.completion == example.completion]
     if not held:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from storage.consents import HELD_TURNS
 from storage.database import Database
 from storage.errors import BadValue, Missing
 from storage.ids import new_id
@@ -47,6 +48,8 @@ class Corrected:
     answer: str
     version: str | None
     """Who had answered."""
+    held: bool
+    """Nothing may learn from it now."""
 
 
 class FeedbackStore:
@@ -101,14 +104,17 @@ class FeedbackStore:
     def corrected_by(self, person: str) -> list[Corrected]:
         """The latest correction of each answer that this person corrected, newest first."""
         rows = self._db.rows(
-            """WITH mine AS (SELECT * FROM corrections WHERE created_by = ?
+            f"""WITH mine AS (SELECT * FROM corrections WHERE created_by = ?
                 QUALIFY row_number() OVER (PARTITION BY turn_id ORDER BY id DESC) = 1)
-            SELECT mine.*, a.content AS answer, a.version, coalesce(q.content, '') AS question
+            SELECT mine.*, a.content AS answer, a.version, coalesce(q.content, '') AS question,
+                a.id IN ({HELD_TURNS}) AS held
             FROM mine JOIN turns a ON a.id = mine.turn_id LEFT JOIN turns q ON q.id = a.parent_id
             ORDER BY mine.id DESC""",
             [person],
         )
-        return [Corrected(_correction(row), row["question"], row["answer"], row["version"]) for row in rows]
+        return [
+            Corrected(_correction(row), row["question"], row["answer"], row["version"], row["held"]) for row in rows
+        ]
 
     def counts(self) -> dict[str, int]:
         """{"up", "down", "corrections"}: thumbs that stand now, and all corrections."""

@@ -9,6 +9,7 @@ import pytest
 from flywheel.errors import Forbidden, InvalidInput, NotFound
 from flywheel.learned import Lesson, News
 from flywheel.roles import ANONYMOUS
+from storage.consents import ConsentStore
 from storage.database import Database
 from storage.home import Home
 from tests.support.chatting import ANN, BOB
@@ -87,6 +88,15 @@ def test_a_row_for_testing_tells_what_is_answered_now(school: School) -> None:
     path.write_text('{"index": 0, "text": "b!"}\n{"index": 1, "text": "c!"}\n')
     school.promoted(version)
     assert [lesson.after for lesson in school.learned.mine(ANN).lessons] == ["c!", "b!"]
+
+
+def test_what_may_not_be_learned_from_is_said_to_be_unused(school: School) -> None:
+    first, second = school.approved(ANN, "q", "a", "b"), school.corrected(ANN, "p", "a", "b")
+    school.promoted(school.trained(school.frozen({"train": [first]})))
+    ConsentStore(school.database).choose(ANN.id, "no", by=ANN.id)
+    unused, learned = school.learned.mine(ANN).lessons
+    assert (unused.turn_id, unused.state) == (second.turn_id, "not used")
+    assert (learned.state, learned.held) == ("learned", True), "what was learned is not unlearned by a word"
 
 
 def test_what_the_dataset_left_out_says_why(school: School) -> None:

@@ -148,6 +148,8 @@ def standing(lesson: Lesson, served: str) -> str:
     told = words.format(dataset=lesson.dataset, version=lesson.version, reason=lesson.reason or text.NO_REASON)
     if lesson.state == "learned" and not lesson.serving:
         told += " " + text.LESSON_NOT_SERVING.format(served=served)
+    if lesson.state == "learned" and lesson.held:
+        told += " " + text.LESSON_HELD
     return told
 
 

@@ -76,10 +76,11 @@ LESSON_WORDS = {
     "declined": "The reviewer wrote: {reason}",
     "set aside": "A check set it aside: {reason}",
     "withdrawn": "It was taken back.",
-    "not used": "Nothing is learned from it.",
+    "not used": "You do not allow learning from it, so no reviewer sees it and nothing learns from it.",
 }
 LESSON_CHECKS = "In dataset {dataset}, kept out of training: it checks what new versions know."
 LESSON_LEFT_OUT = "The latest dataset left it out: {reason}"
+LESSON_HELD = "You no longer allow learning from it: later datasets leave it out."
 LESSON_NOT_SERVING = "What answers now is {served}, which has not learned it."
 NO_REASON = "no reason"
 APPROVED_AS = "Approved as the reviewer changed it"

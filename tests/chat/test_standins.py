@@ -9,6 +9,7 @@ from flywheel.exports import Exporter, export_lines
 from flywheel.roles import Principal, Role
 from flywheel.standins import StandIns
 from flywheel.tasks.chat import ChatTask
+from storage.consents import ConsentStore
 from storage.datasets import DatasetStore
 from tests.support.chatting import ANN, ANSWERS, BOB, App
 
@@ -63,7 +64,8 @@ def test_a_correction_is_never_an_answer_of_a_model(talk: App, standins: StandIn
     for call in (lambda: talk.chat.rate(ANN, own, "down"), lambda: talk.chat.correct(ANN, own, "Other.")):
         with pytest.raises(InvalidInput, match="your own correction"):
             call()
-    exporter = Exporter(talk.examples, DatasetStore(talk.database), talk.conversations, talk.feedback)
+    consents = ConsentStore(talk.database)
+    exporter = Exporter(talk.examples, DatasetStore(talk.database), talk.conversations, talk.feedback, consents)
     owner = Principal("local:owner", Role.OWNER)
     rows = [json.loads(line) for line in export_lines(exporter, owner, what="turns")]
     assert [row["messages"][-1]["content"] for row in rows] == [ANSWERS["hello"]]
