@@ -30,6 +30,7 @@ class CorrectionPanel:
     def __init__(self, services: Services, conversation: Any, history: Any) -> None:
         self._chat, self._drafts, self._standins = services.chat, services.drafts, services.standins
         self._conversation, self._history = conversation, history
+        self._privacy = services.privacy
         is_sql = services.task.name == "sql"
         is_remote = services.settings.is_remote
         self._thanked = text.THANKS_CORRECTION_ELSEWHERE if is_remote else text.THANKS_CORRECTION
@@ -52,7 +53,8 @@ class CorrectionPanel:
                 self._send = gr.Button("Send correction", variant="primary", scale=2, min_width=170)
                 self._try = gr.Button("Try it", min_width=90, visible=is_sql)
                 self._close = gr.Button("Close", min_width=90, elem_id="close-correction")
-        self._thanks = gr.Markdown(visible=False, elem_id="thanks")
+        # Not Markdown, whose links open a window of their own.
+        self._thanks = gr.HTML(visible=False, elem_id="thanks")
         self._sent = gr.State(None)
         self._go_on = gr.Button(text.GO_ON, visible=False, size="sm", elem_id="go-on")
         # A model that reads the last question alone would not see it.
@@ -100,7 +102,7 @@ class CorrectionPanel:
     @shown
     def quiet(self, request: gr.Request) -> tuple[Any, Any]:
         """Take the thanks for an earlier correction away."""
-        return gr.Markdown(visible=False), gr.Button(visible=False)
+        return gr.HTML(visible=False), gr.Button(visible=False)
 
     @shown
     def note(self, turn: str | None, reasons: list[str], comment: str, request: gr.Request) -> str:
@@ -136,14 +138,16 @@ class CorrectionPanel:
         """Store the correction, or, with the answer unchanged, the reasons and the comment."""
         who, about, went = caller(request), _chosen(turn), False
         if answer.strip() != self._answer_of(about, conversation, request).strip():
-            self._chat.correct(who, about, answer, reasons, comment)
-            thanks, went = self._thanked, self._may_go_on
+            _, example = self._chat.correct(who, about, answer, reasons, comment)
+            learning = self._privacy.learning(who, example.conversation_id)
+            thanks = self._thanked if learning.allowed and learning.conversation else text.THANKS_HELD
+            went = self._may_go_on
         elif reasons or comment.strip():
             self._chat.rate(who, about, "down", reasons, comment)
             thanks = text.THANKS_RATING
         else:
             raise InvalidInput(text.NOTHING_TO_SEND)
-        told = gr.Markdown(value=thanks, visible=True)
+        told = gr.HTML(value=f"<p role='status'>{thanks}</p>", visible=True)
         return None, gr.Column(visible=False), told, gr.Button(visible=went), about
 
     @shown

@@ -37,10 +37,14 @@ CORRECTION_HINT_SQL = "Change the query so that it answers the question, or writ
 CORRECTION_HINT = "Change the answer to what it should have said."
 THANKS_CORRECTION = (
     "Thank you. A reviewer looks at your correction; when enough are approved, a new version learns from them "
-    "and answers here. [Corrections](/corrections) tells how far yours is."
+    "and answers here. <a href='/corrections'>Corrections</a> tells how far yours is."
 )
 THANKS_CORRECTION_ELSEWHERE = (
-    "Thank you. A reviewer looks at your correction. [Corrections](/corrections) tells how far yours is."
+    "Thank you. A reviewer looks at your correction. <a href='/corrections'>Corrections</a> tells how far yours is."
+)
+THANKS_HELD = (
+    "Thank you, it is kept. You do not allow learning from it, so no reviewer sees it until you do. "
+    "<a href='/corrections'>Corrections</a> tells how far yours is."
 )
 THANKS_RATING = "Thank you, noted. A reviewer sees it. The answer itself is unchanged, so no correction was sent."
 GO_ON = "Go on from the corrected answer"
@@ -90,7 +94,7 @@ NOTHING_TO_SEND = "Nothing is changed yet. Change the answer, pick a reason or w
 STANDING = {
     "pending": "waits for a reviewer",
     "skipped": "waits for a reviewer",
-    "approved": "approved, the next training run uses it",
+    "approved": "approved, new versions learn from it",
     "rejected": "not taken over by the reviewer",
     "quarantined": "set aside by a check",
     "withdrawn": "withdrawn",

@@ -37,6 +37,8 @@ def fits(page: Page) -> bool:
 def test_correcting_on_a_phone_from_thumb_to_waiting(app: App, phone: Visitor) -> None:
     page = phone.open(app.url)
     ask(page, "how many customers")
+    page.locator("#consent-yes").click()
+    expect(page.locator("#consent")).to_be_hidden()
     page.get_by_role("button", name="Dislike", exact=True).click()
     page.get_by_label("Wrong filter or period").check()
     expect(page.locator("#noted")).to_contain_text("Noted")
