@@ -271,7 +271,7 @@ class Curation:
         example = self._examples.get(example_id)
         if example is None:
             raise NotFound(f"There is no example `{example_id[:60]}`. `python -m flywheel review list` names them.")
-        if self._examples.held(example_id):
+        if self._examples.held([example_id]):
             raise NotFound(f"The author of example `{example_id}` does not allow learning from it. Leave it.")
         return example
 

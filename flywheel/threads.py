@@ -135,7 +135,7 @@ class Threads:
         ids = [turn.id for turn in path]
         ratings = self.feedback.ratings(ids, by=who.id)
         corrections = self.feedback.corrections(ids, by=who.id)
-        states = {turn_id: example.state for turn_id, example in self.examples.for_turns(ids).items()}
+        states = {turn_id: example.state for turn_id, example in self.examples.for_author(ids).items()}
         return [ThreadItem(t, ratings.get(t.id), corrections.get(t.id), states.get(t.id), beside[t.id]) for t in path]
 
 

@@ -18,6 +18,8 @@ STATE_OF = {
     "quarantined": "quarantined",
     "withdrawn": "withdrawn",
 }
+LIVE = ("pending", "skipped", "approved")
+"""States on the way into a dataset."""
 DECISIONS = ("approved", "rejected", "skipped", "reopened", "quarantined", "withdrawn")
 KIND_OF_NEW = {"pending": "proposed", "approved": "approved", "quarantined": "quarantined"}
 

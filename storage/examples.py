@@ -2,8 +2,7 @@
 
 The origin of an example never changes; everything after is an event, and the latest event is what it is now. An
 event carries the whole text as it then stood, so that no state has to be pieced together. Examples whose author does
-not allow learning are in no list, no count and no decision. Knows nothing of what makes a completion valid, nor of who
-may decide.
+not allow learning are in no list, count or decision. Knows nothing of what is valid, nor of who may decide.
 """
 
 import hashlib
@@ -18,6 +17,7 @@ from storage.example_queries import CURRENT, PICKED
 from storage.example_records import (
     DECISIONS,
     KIND_OF_NEW,
+    LIVE,
     PROVENANCES,
     STATE_OF,
     Message,
@@ -160,9 +160,10 @@ class ExampleStore:
         found = self._db.row(CURRENT.format("x.id = ?"), [id])
         return from_row(found) if found else None
 
-    def held(self, id: str) -> bool:
-        """Whether its author does not allow learning from it now."""
-        return bool(self._db.rows(f"SELECT 1 FROM ({HELD_EXAMPLES}) WHERE id = ?", [id]))
+    def held(self, ids: Sequence[str]) -> set[str]:
+        """Those whose author does not allow learning from them now."""
+        sql = f"SELECT id FROM ({HELD_EXAMPLES}) WHERE id IN (SELECT unnest(?::VARCHAR[]))"
+        return {row["id"] for row in self._db.rows(sql, [list(ids)])} if ids else set()
 
     def inbox(self, limit: int = 50, after: str | None = None) -> list[Example]:
         """Pending: corrections before mere thumbs, each newest first. `after` is the last id of the page before."""
@@ -207,6 +208,12 @@ class ExampleStore:
             return {}
         rows = self._db.rows(CURRENT.format("x.turn_id IN (SELECT unnest(?::VARCHAR[]))"), [list(turn_ids)])
         return {row["turn_id"]: from_row(row) for row in rows}
+
+    def for_author(self, turn_ids: Sequence[str]) -> dict[str, Example]:
+        """As `for_turns`; undecided and approved ones that nothing may learn from now are in the state `held`."""
+        found = self.for_turns(turn_ids)
+        held = self.held([example.id for example in found.values()])
+        return {turn: replace(x, state="held") if x.id in held and x.state in LIVE else x for turn, x in found.items()}
 
 
 def _current(tx: Transaction, example_id: str, expected_event: str | None) -> Example:

@@ -27,7 +27,7 @@ class PrivacyPanel:
         """The question, hidden until it is known that it is open."""
         with gr.Row(visible=False, elem_id="consent", equal_height=True) as self._line:
             self._question = gr.Markdown(text.CONSENT_QUESTION, elem_id="consent-words")
-            self._yes = gr.Button("Yes", size="sm", scale=0, min_width=80, variant="primary", elem_id="consent-yes")
+            self._yes = gr.Button("Yes", size="sm", scale=0, min_width=80, elem_id="consent-yes")
             self._no = gr.Button("No", size="sm", scale=0, min_width=80, elem_id="consent-no")
 
     def data(self) -> None:
@@ -36,7 +36,7 @@ class PrivacyPanel:
             self._all = gr.Checkbox(label=text.LEARN_ALL, info=text.LEARN_ALL_INFO, elem_id="learn-all")
             self._left_out = gr.Checkbox(label=text.LEAVE_OUT, interactive=False, elem_id="leave-out")
             gr.HTML(f'<a class="fw-download" href="{DOWNLOAD}" download>{text.DOWNLOAD_DATA}</a>')
-            self._delete = gr.Button(text.DELETE_DATA, size="sm", variant="stop", elem_id="delete-data")
+            self._delete = gr.Button(text.DELETE_DATA, size="sm", elem_id="delete-data")
             with gr.Column(visible=False, elem_id="delete-sure") as self._confirm:
                 gr.Markdown(text.DELETE_WARNING)
                 with gr.Row():
@@ -120,7 +120,7 @@ class PrivacyPanel:
     def delete(self, request: gr.Request) -> tuple[Any, Any]:
         """Erase everything of the caller."""
         counts = self._privacy.delete_own(caller(request))
-        words = text.DELETED.format(turns=counts["turns"], conversations=counts["conversations"])
+        words = text.DELETED.format(turns=counts["turns"])
         return gr.Column(visible=False), gr.Markdown(value=words, visible=True)
 
 

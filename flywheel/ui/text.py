@@ -19,7 +19,7 @@ DELETE_WARNING = (
     "All your conversations, thumbs and corrections here go, for good. What a version has learnt already stays in it; "
     "its owner sees that, and no later version learns from it."
 )
-DELETED = "Deleted: {turns} messages of {conversations} conversations, and all that belonged to them."
+DELETED = "Deleted: {turns} messages, and all that belonged to them."
 WRITING = "Writing the query …"
 THINKING = "…"
 DOWNLOAD_CSV = "Download CSV"
@@ -96,6 +96,7 @@ STANDING = {
     "skipped": "waits for a reviewer",
     "approved": "approved, new versions learn from it",
     "rejected": "not taken over by the reviewer",
+    "held": "kept, and not learned from",
     "quarantined": "set aside by a check",
     "withdrawn": "withdrawn",
 }

@@ -66,6 +66,7 @@ def test_a_correction_waits_for_its_authors_yes(desk: Desk, privacy: Privacy) ->
     assert privacy.learning(ANN).to_ask
     assert inbox(desk) == [] and desk.curation.counts(REVIEWER)["pending"] == 0
     assert desk.feedback.corrections([example.turn_id])[example.turn_id].text == "heron is good"
+    assert desk.examples.for_author([example.turn_id])[example.turn_id].state == "held"
     with pytest.raises(NotFound, match="does not allow learning"):
         desk.curation.approve(REVIEWER, example.id)
     privacy.choose(ANN, "yes")

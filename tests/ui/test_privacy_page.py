@@ -67,7 +67,7 @@ def test_ones_data_are_downloaded_and_deleted(app: App, guest: Visitor, tmp_path
     assert [turn["content"] for turn in data["turns"] if turn["role"] == "user"] == ["how many customers"]
     page.get_by_role("button", name="Delete my data").click()
     page.get_by_role("button", name="Delete all of it now").click()
-    expect(page.locator("#deleted")).to_contain_text("2 messages of 1 conversations")
+    expect(page.locator("#deleted")).to_contain_text("Deleted: 2 messages")
     expect(page.locator("#chat .bot")).to_have_count(0)
     expect(page.locator("#consent")).to_be_visible()
     assert guest.troubles == []
