@@ -1,8 +1,8 @@
 """Examples: a prompt and the completion somebody wants, from proposal to decision.
 
-The origin of an example never changes; everything after is an event, and the latest event is what it is now. An
-event carries the whole text as it then stood, so that no state has to be pieced together. Examples whose author does
-not allow learning are in no list, count or decision. Knows nothing of what is valid, nor of who may decide.
+The origin of an example never changes; everything after is an event, which carries the whole text as it then stood, and
+the latest is what it is now. Examples whose author does not allow learning are in no list, count or decision. Knows
+nothing of what is valid, nor of who may decide.
 """
 
 import hashlib
@@ -162,8 +162,7 @@ class ExampleStore:
 
     def held(self, ids: Sequence[str]) -> set[str]:
         """Those whose author does not allow learning from them now."""
-        sql = f"SELECT id FROM ({HELD_EXAMPLES}) WHERE id IN (SELECT unnest(?::VARCHAR[]))"
-        return {row["id"] for row in self._db.rows(sql, [list(ids)])} if ids else set()
+        return {row["id"] for row in self._db.rows(f"{HELD_EXAMPLES} AND list_contains(?::VARCHAR[], x.id)", [[*ids]])}
 
     def inbox(self, limit: int = 50, after: str | None = None) -> list[Example]:
         """Pending: corrections before mere thumbs, each newest first. `after` is the last id of the page before."""

@@ -141,7 +141,7 @@ def test_unchanged_correction_is_refused_in_words(guest: Visitor) -> None:
     expect(page.get_by_role("textbox", name="What should it have said")).to_have_value(ANSWERS["how many customers"])
     page.get_by_role("button", name="Send correction").click()
     expect(page.get_by_text("Nothing is changed yet")).to_be_visible()
-    page.get_by_role("button", name="Close", exact=True).click()
+    page.locator("#close-correction").click()
     expect(page.get_by_role("textbox", name="What should it have said")).to_be_hidden()
 
 
