@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import Unavailable
-from flywheel.rows import FrozenText, as_row, line
+from flywheel.formats import as_row
+from flywheel.rows import FrozenText, line
 from flywheel.splitting import SIDES
 from storage.files import fsync_dir, write_durable
 from trainers.job import write_manifest

@@ -3,24 +3,38 @@
 Knows formats, not pages: a caller gets lines, or a file written whole.
 """
 
-from collections.abc import Iterator
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flywheel import parquet
 from flywheel.errors import InvalidInput, NotFound
+from flywheel.formats import FORMATS, PREFERENCES, as_preferences, as_row
+from flywheel.readers import defused
+from flywheel.redaction.redact import redact
 from flywheel.roles import Principal, Role, require
-from flywheel.rows import as_row, line
+from flywheel.rows import line
 from flywheel.splitting import SIDES
 from storage.consents import ConsentStore
 from storage.conversations import ConversationStore, Turn
 from storage.datasets import DatasetStore
-from storage.examples import ExampleStore
+from storage.examples import Example, ExampleStore
 from storage.feedback import FeedbackStore
 from storage.files import write_atomic
 
-FORMATS = ("openai", "prompt-completion")
-WHAT = ("examples", "dataset", "turns", "feedback")
+WHAT = ("examples", "dataset", "preferences", "turns", "feedback")
+TALK = ("openai", "prompt-completion", "sharegpt")
+FORMATS_OF = {
+    "preferences": PREFERENCES,
+    "dataset": tuple(form for form in FORMATS if form not in PREFERENCES),
+    "turns": TALK,
+    "feedback": TALK,
+}
+"""What fits only some formats: a dataset holds no wrong answers, conversations are no tables."""
+SUFFIXES = {".csv": "csv", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True)
@@ -44,12 +58,15 @@ def export_file(
     dataset: str | None = None,
     side: str | None = None,
 ) -> int:
-    """Write a file, replacing one of that name; returns the number of rows. Raises InvalidInput, NotFound."""
-    rows = list(export_lines(exporter, who, what=what, format=format, dataset=dataset, side=side))
+    """Write a file, replacing one of that name; returns the number of rows. The format is the named one, else what the
+    name of the file says. Raises InvalidInput, NotFound."""
+    form = _format(what, format or SUFFIXES.get(out.suffix.lower()))
+    rows = list(_rows(exporter, who, what, form, dataset, side))
+    content = parquet.write(rows) if form == "parquet" else "".join(_lines(rows, form))
     try:
         if out.is_dir():
             raise InvalidInput(f"`{out}` is a folder. Name a file in it.")
-        write_atomic(out, "".join(rows))
+        write_atomic(out, content)
     except OSError as error:
         raise InvalidInput(f"`{out}` cannot be written ({error.strerror}). Name another file.") from error
     return len(rows)
@@ -64,37 +81,84 @@ def export_lines(
     dataset: str | None = None,
     side: str | None = None,
 ) -> Iterator[str]:
-    """JSON lines, each with its line feed.
+    """Lines of text, each with its line feed; a table begins with the names of its columns.
 
     `examples`: the approved ones, oldest first, each pair once. `dataset`: the rows of a version (the latest where none
-    is named), of one side or of all. `turns`: each complete answer with what led to it. `feedback`: each rated answer,
-    with the key `feedback` beside. Turns and feedback are everybody's conversations and need the owner. No line holds
-    what its author does not allow to be learnt from: each of these files can be trained on elsewhere.
+    is named), of one side or of all. `preferences`: approved examples with the answer that was found wrong. `turns`:
+    each complete answer with what led to it. `feedback`: each rated answer, with the key `feedback` beside. Turns and
+    feedback are everybody's conversations and need the owner. No line holds what its author does not allow to be
+    learnt from: each of these files can be trained on elsewhere.
     """
-    format = "openai" if format is None else format
-    if format not in FORMATS:
-        raise InvalidInput(f"`{format}` cannot be written. Choose one of {', '.join(f'`{f}`' for f in FORMATS)}.")
+    form = _format(what, format)
+    if form == "parquet":
+        raise InvalidInput("Parquet is no text. Export it into a file.")
+    return _lines(_rows(exporter, who, what, form, dataset, side), form)
+
+
+def _format(what: str, named: str | None) -> str:
+    form = named or ("dpo" if what == "preferences" else "openai")
+    if form not in FORMATS:
+        raise InvalidInput(f"`{form}` cannot be written. Choose one of {', '.join(f'`{f}`' for f in FORMATS)}.")
     if what not in WHAT:
         raise InvalidInput(f"There is no `{what}` to export. Choose one of {', '.join(f'`{w}`' for w in WHAT)}.")
+    fitting = FORMATS_OF.get(what, FORMATS)
+    if form not in fitting:
+        listed = ", ".join(f"`{f}`" for f in fitting)
+        raise InvalidInput(f"`{form}` does not fit `{what}`. Choose one of {listed}.")
+    return form
+
+
+def _lines(rows: Iterable[dict[str, Any]], format: str) -> Iterator[str]:
+    if format != "csv":
+        yield from map(line, rows)
+        return
+    yield _cells(("prompt", "completion"))
+    for row in rows:
+        yield _cells((defused(row["prompt"]), defused(row["completion"])))
+
+
+def _cells(cells: Sequence[str]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerow(cells)
+    return out.getvalue()
+
+
+def _rows(
+    exporter: Exporter, who: Principal, what: str, format: str, dataset: str | None, side: str | None
+) -> Iterator[dict[str, Any]]:
     require(who, Role.OWNER if what in ("turns", "feedback") else Role.REVIEWER)
-    if what == "examples":
-        pairs = ((example.prompt, example.completion) for example in exporter.examples.approved())
-        return _once(line(as_row(prompt, completion, format)) for prompt, completion in pairs)
     if what == "dataset":
         return _dataset(exporter, dataset, side, format)
-    return _turns(exporter, format, rated=what == "feedback")
+    if what in ("turns", "feedback"):
+        return _turns(exporter, format, rated=what == "feedback")
+    approved = exporter.examples.approved()
+    if format in PREFERENCES:
+        return _preferences(approved, format)
+    return _once(as_row(example.prompt, example.completion, format) for example in approved)
 
 
-def _once(lines: Iterator[str]) -> Iterator[str]:
+def _preferences(approved: Iterable[Example], format: str) -> Iterator[dict[str, Any]]:
+    """Nobody reviewed the wrong answers: personal data in them are redacted. A right answer is given once, with the
+    first of its wrong ones."""
+    seen: set[str] = set()
+    for example in approved:
+        wrong = redact(example.answer or "").text
+        pair = line(as_row(example.prompt, example.completion, "openai"))
+        if wrong.strip() and wrong.strip() != example.completion.strip() and pair not in seen:
+            seen.add(pair)
+            yield from as_preferences(example.prompt, example.completion, wrong, format)
+
+
+def _once(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Two people may have sent the same pair; a file that is imported again holds it once."""
     seen: set[str] = set()
-    for text in lines:
-        if text not in seen:
+    for row in rows:
+        if (text := line(row)) not in seen:
             seen.add(text)
-            yield text
+            yield row
 
 
-def _dataset(exporter: Exporter, dataset: str | None, side: str | None, format: str) -> Iterator[str]:
+def _dataset(exporter: Exporter, dataset: str | None, side: str | None, format: str) -> Iterator[dict[str, Any]]:
     version = exporter.datasets.get(dataset) if dataset else exporter.datasets.latest()
     if version is None:
         missing = f"There is no dataset version `{dataset}`" if dataset else "Nothing is frozen yet"
@@ -102,10 +166,10 @@ def _dataset(exporter: Exporter, dataset: str | None, side: str | None, format: 
     if side is not None and side not in SIDES:
         raise InvalidInput(f"There is no side `{side}`. Choose `train`, `validation` or `test`.")
     rows = exporter.datasets.rows(version.id, side=side)
-    return _once(line(as_row(row.prompt, row.completion, format)) for row in rows if not row.withdrawn)
+    return _once(as_row(row.prompt, row.completion, format) for row in rows if not row.withdrawn)
 
 
-def _turns(exporter: Exporter, format: str, *, rated: bool) -> Iterator[str]:
+def _turns(exporter: Exporter, format: str, *, rated: bool) -> Iterator[dict[str, Any]]:
     held = exporter.consents.held_turns()
     for conversation in exporter.conversations.all():
         turns = {turn.id: turn for turn in exporter.conversations.turns(conversation.id)}
@@ -115,9 +179,9 @@ def _turns(exporter: Exporter, format: str, *, rated: bool) -> Iterator[str]:
         for turn in answers:
             row = as_row(_before(turn, turns), turn.content, format)
             if not rated:
-                yield line(row)
+                yield row
             elif turn.id in ratings or turn.id in corrections:
-                yield line(row | {"feedback": _feedback(turn, ratings, corrections)})
+                yield row | {"feedback": _feedback(turn, ratings, corrections)}
 
 
 def _is_answer(turn: Turn) -> bool:

@@ -1,28 +1,38 @@
 """Examples from files: the good rows are kept, each bad one is named with its line and its reason.
 
 Reads bytes that came from a stranger: nothing of them is trusted, and nothing of them is run except an SQL statement
-that comes approved, in the sandbox. Importing the same file again adds nothing.
+that comes approved, in the sandbox. Importing the same file again adds nothing. A file is read row by row and stored in
+batches, so that it may be larger than the memory; an import that was cut is taken up by importing the file again.
 """
 
-import csv
 import io
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from flywheel import parquet, readers
 from flywheel.errors import InvalidInput
+from flywheel.formats import FORMATS, READ_ONLY, Pair, format_of, from_row
 from flywheel.roles import Principal, Role, require
-from flywheel.rows import FORMATS, from_row, shown, why_unusable
+from flywheel.rows import why_unusable
 from flywheel.splitting import SIDES
 from flywheel.tasks.build import Task
 from flywheel.validity import Rules
 from storage.examples import ExampleStore, NewExample
 
 MOST_BYTES = 50 * 1000 * 1000
-SUFFIXES = {".jsonl": None, ".json": None, ".ndjson": None, ".csv": "csv"}
-BOM = b"\xef\xbb\xbf"
+"""Of an upload; a file that a command names has no such limit."""
+MOST_BAD = 10_000
+MOST_CHARACTERS = 1_000_000
+"""Of one row: longer ones fit no base, and counting their tokens takes minutes."""
+BATCH = 2_000
+LOOKED_AT = 1_000
+"""Rows that may be bad before the first good one tells the format."""
+SUFFIXES = {".jsonl": None, ".json": None, ".ndjson": None, ".csv": "csv", ".parquet": "parquet"}
+Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
 
 @dataclass(frozen=True)
@@ -42,11 +52,26 @@ class ImportReport:
     duplicates: int
     """Rows that were here already, or stood in the file before."""
     bad: list[tuple[int, str]]
-    """Line (from 1) and reason, in the file's order."""
+    """Line (from 1; of Parquet and JSON lists the row) and reason, in the file's order."""
     format: str
 
 
-def import_file(
+def import_file(importer: Importer, who: Principal, path: Path, **how: Any) -> ImportReport:
+    """`importing`, to its end."""
+    return finished(importing(importer, who, path, **how))
+
+
+def finished(work: Generator[float, None, ImportReport]) -> ImportReport:
+    """The report of an import that nobody watches."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            report: ImportReport = done.value
+            return report
+
+
+def importing(
     importer: Importer,
     who: Principal,
     path: Path,
@@ -54,8 +79,9 @@ def import_file(
     format: str | None = None,
     split: str | None = None,
     approved: bool = False,
-) -> ImportReport:
-    """Import a file of this machine. Raises InvalidInput naming the file when it cannot be read as a whole."""
+) -> Generator[float, None, ImportReport]:
+    """Import a file of this machine, of any size; yields how far it is, 0-1. Raises InvalidInput naming the file when
+    it cannot be read as a whole."""
     require(who, Role.REVIEWER)
     try:
         if path.is_dir():
@@ -63,15 +89,14 @@ def import_file(
         if path.exists() and not path.is_file():
             raise InvalidInput(f"`{path}` is a device or a pipe. Write its content to a file and name that.")
         size = path.stat().st_size
-        _check_size(path.name, size)
-        data = path.read_bytes()
+        reading = _Reading(importer, who, path.name, size, lambda: path.open("rb"), split, approved)
+        return (yield from reading.run(format))
     except FileNotFoundError as error:
         raise InvalidInput(
             f"There is no file `{path}`. Check the name, seen from where the app was started."
         ) from error
     except OSError as error:
         raise InvalidInput(f"`{path}` cannot be read ({error.strerror}). Check its rights.") from error
-    return import_bytes(importer, who, path.name, data, format=format, split=split, approved=approved)
 
 
 def import_bytes(
@@ -90,120 +115,127 @@ def import_bytes(
     the inbox. `split` fixes their side. Raises InvalidInput.
     """
     require(who, Role.REVIEWER)
-    _check_size(name, len(data))
-    if split is not None and split not in SIDES:
-        raise InvalidInput(f"There is no side `{split}`. Choose `train`, `validation` or `test`.")
-    data = data.removeprefix(BOM)
-    format = _format(format, name, data)
-    reading = _Reading(importer, format, split, "approved" if approved else "pending", f"import:{name}")
-    for number, row in _csv_rows(data) if format == "csv" else _json_rows(data):
-        reading.take(number, row)
-    if not reading.good and not reading.bad:
-        raise InvalidInput(f"`{name}` has no rows. Give a file with one example a line.")
-    added, duplicates = importer.examples.add_many(reading.good, by=who.id)
-    return ImportReport(len(added), duplicates, reading.bad, format)
+    if len(data) > MOST_BYTES:
+        raise InvalidInput(
+            f"`{name}` has {len(data) / 1e6:,.0f} MB, and {MOST_BYTES / 1e6:.0f} MB are taken by this page. "
+            f"Larger ones are taken by the command `python -m flywheel import {name}`."
+        )
+    reading = _Reading(importer, who, name, len(data), lambda: io.BytesIO(data), split, approved)
+    return finished(reading.run(format))
 
 
 class _Reading:
-    """Collects the good rows and the bad ones."""
+    """One file on its way in."""
 
-    def __init__(self, importer: Importer, format: str, split: str | None, state: str, source: str) -> None:
-        self.good: list[NewExample] = []
-        self.bad: list[tuple[int, str]] = []
-        self._task = importer.task
-        self._rules = importer.rules()
-        self._format, self._split, self._state, self._source = format, split, state, source
+    def __init__(
+        self,
+        importer: Importer,
+        who: Principal,
+        name: str,
+        size: int,
+        opener: Opener,
+        split: str | None,
+        approved: bool,
+    ) -> None:
+        if split is not None and split not in SIDES:
+            raise InvalidInput(f"There is no side `{split}`. Choose `train`, `validation` or `test`.")
+        self._examples, self._task, self._rules = importer.examples, importer.task, importer.rules()
+        self._by, self._name, self._size, self._open = who.id, name, size, opener
+        self._split, self._state = split, "approved" if approved else "pending"
+        self._good: list[NewExample] = []
+        self._report = ImportReport(0, 0, [], "")
 
-    def take(self, number: int, row: Any) -> None:
+    def run(self, named: str | None) -> Generator[float, None, ImportReport]:
+        """Read, judge and store; yields how far it is after each batch."""
+        form = self._format(named)
+        self._report = replace(self._report, format=form)
+        with self._open() as file:
+            for number, row in self._rows(file, form):
+                self._take(number, row, form)
+                if len(self._report.bad) >= MOST_BAD:
+                    self._bad(number, f"that are {MOST_BAD:,} bad rows; nothing after this one was read")
+                    break
+                if len(self._good) >= BATCH:
+                    self._store(all_but=1)
+                    yield min(1.0, file.tell() / max(1, self._size))
+        if not self._good and not self._report.bad and not self._report.added + self._report.duplicates:
+            raise InvalidInput(f"`{self._name}` has no rows. Give a file with one example a line.")
+        self._store()
+        return self._report
+
+    def _format(self, named: str | None) -> str:
+        known = (*FORMATS, *READ_ONLY)
+        if named is not None:
+            if named not in known:
+                raise InvalidInput(f"There is no format `{named}`. Choose one of {', '.join(f'`{f}`' for f in known)}.")
+            return named
+        suffix = Path(self._name).suffix.lower()
+        if suffix not in SUFFIXES:
+            raise InvalidInput(f"`{self._name}` ends in none of {', '.join(SUFFIXES)}. Name its format, or rename it.")
+        if by_suffix := SUFFIXES[suffix]:
+            return by_suffix
+        with self._open() as file:
+            rows = islice(self._rows(file, "prompt-completion"), LOOKED_AT)
+            return format_of(next((row for _, row in rows if isinstance(row, dict)), {}))
+
+    def _rows(self, file: IO[bytes], form: str) -> readers.Rows:
+        suffix = Path(self._name).suffix.lower()
+        if form == "parquet" or suffix == ".parquet":
+            return parquet.rows_of(file, self._name, self._size)
+        return readers.rows_of(file, self._name, self._size, table=form == "csv" or suffix == ".csv")
+
+    def _take(self, number: int, row: Any, form: str) -> None:
         """Judge one row; a ValueError stands for a row that could not even be read."""
         try:
             if isinstance(row, ValueError):
                 raise row
-            prompt, completion = from_row(row, self._format)
+            pair = from_row(row, form)
         except ValueError as error:
-            self.bad.append((number, str(error)))
+            self._bad(number, str(error))
             return
-        found = why_unusable(self._task, prompt, completion, self._rules)
+        if not pair.label:
+            self._take_wrong(number, pair)
+        elif found := self._problem(pair):
+            self._bad(number, found)
+        else:
+            self._good.append(self._new(pair))
+
+    def _problem(self, pair: Pair) -> str | None:
+        length = len(pair.completion) + sum(len(message["content"]) for message in pair.prompt)
+        if length > MOST_CHARACTERS:
+            return f"it is too long for any base: {length:,} characters, and at most {MOST_CHARACTERS:,} are taken"
+        found = why_unusable(self._task, pair.prompt, pair.completion, self._rules)
         if found is None and self._state == "approved":
-            found = self._task.problem(prompt, completion)
-        if found:
-            self.bad.append((number, found))
-            return
-        new = NewExample(prompt, completion, split=self._split, source=self._source, state=self._state)
-        self.good.append(new)
+            found = self._task.problem(pair.prompt, pair.completion)
+        return found
 
-
-def _check_size(name: str, size: int) -> None:
-    if size > MOST_BYTES:
-        raise InvalidInput(
-            f"`{name}` has {size / 1e6:,.0f} MB, and {MOST_BYTES / 1e6:.0f} MB are taken at once. Split the file."
+    def _new(self, pair: Pair) -> NewExample:
+        return NewExample(
+            pair.prompt,
+            pair.completion,
+            split=self._split,
+            source=f"import:{self._name}",
+            state=self._state,
+            answer=pair.answer,
         )
 
+    def _take_wrong(self, number: int, pair: Pair) -> None:
+        """What should not be said belongs to the right answer just before it."""
+        last = self._good[-1] if self._good else None
+        if last is None or last.answer is not None or list(last.prompt) != pair.prompt:
+            self._bad(number, "it says only what should not be said, and the row before is no right answer to it")
+        elif last.completion != pair.completion:
+            self._good[-1] = replace(last, answer=pair.completion)
 
-def _format(named: str | None, name: str, data: bytes) -> str:
-    if named is not None:
-        if named not in FORMATS:
-            raise InvalidInput(f"There is no format `{named}`. Choose one of {', '.join(f'`{f}`' for f in FORMATS)}.")
-        return named
-    suffix = Path(name).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InvalidInput(f"`{name}` ends in none of {', '.join(SUFFIXES)}. Name its format, or rename it.")
-    if known := SUFFIXES[suffix]:
-        return known
-    rows = (row for _, row in _json_rows(data) if isinstance(row, dict))
-    return "openai" if "messages" in next(rows, {}) else "prompt-completion"
+    def _bad(self, number: int, reason: str) -> None:
+        self._report.bad.append((number, reason))
 
-
-def _json_rows(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Each line that is not blank, with its number; a ValueError stands for a line that is no JSON in UTF-8."""
-    start = 0
-    # Only a line feed ends a line: a JSON text may hold the other characters that str.splitlines() splits at.
-    for number, raw in enumerate(data.split(b"\n"), 1):
-        if raw.strip():
-            yield number, _json(raw, start)
-        start += len(raw) + 1
-
-
-def _json(raw: bytes, start: int) -> Any:
-    try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
-    except UnicodeDecodeError as error:
-        return ValueError(f"it is not UTF-8: byte {raw[error.start]:#04x} at offset {start + error.start} of the file")
-    except json.JSONDecodeError as error:
-        return ValueError(f"it is not one whole JSON object (column {error.colno}: {error.msg})")
-    except RecursionError:
-        return ValueError("it is nested too deeply")
-    except ValueError as error:
-        return ValueError(str(error))
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key `{shown(twice)}` stands there twice")
-    return made
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"it holds `{name}`, which is no JSON")
-
-
-def _csv_rows(data: bytes) -> Iterator[tuple[int, Any]]:
-    """Rows of a table with the columns `prompt` and `completion`."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"The table is not UTF-8: byte {data[error.start]:#04x} at offset {error.start}. Save it as UTF-8."
-        ) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        if missing := {"prompt", "completion"} - set(reader.fieldnames or ()):
-            raise InvalidInput(f"The table has no column `{min(missing)}`. Its first line must name the columns.")
-        for row in reader:
-            known = {key: value for key, value in row.items() if key is not None and value is not None}
-            yield reader.line_num, known
-    except csv.Error as error:
-        yield reader.line_num, ValueError(f"it is no table row ({error}); nothing after it was read")
+    def _store(self, all_but: int = 0) -> None:
+        """One transaction a batch: what is stored stays, whatever happens to the rest. The last one may wait for the
+        wrong answer after it."""
+        whole = self._good[: len(self._good) - all_but]
+        added, duplicates = self._examples.add_many(whole, by=self._by)
+        self._report = replace(
+            self._report, added=self._report.added + len(added), duplicates=self._report.duplicates + duplicates
+        )
+        self._good = self._good[len(whole) :]

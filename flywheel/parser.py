@@ -7,7 +7,10 @@ from flywheel.version import VERSION
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-FORMATS = ("openai", "prompt-completion")
+# Of flywheel.formats, which the parser must not load; a test compares.
+FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "csv", "parquet", "dpo", "kto")
+WHAT = ("examples", "dataset", "preferences", "turns", "feedback")
+READ_ONLY = ("guanaco", "open-webui")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -59,12 +62,12 @@ def _daily(commands: Commands) -> None:
 def _data(commands: Commands) -> None:
     take = _command(commands, "import", "examples from files")
     take.add_argument("files", nargs="+", metavar="FILE")
-    take.add_argument("--format", choices=FORMATS, help="default: from the file's extension and first row")
+    take.add_argument("--format", choices=FORMATS + READ_ONLY, help="default: from the file's extension and first row")
     take.add_argument("--split", choices=("train", "validation", "test"), help="fixes the side of these rows")
     take.add_argument("--approved", action="store_true", help="no review needed")
     give = _command(commands, "export", "examples, a dataset version, turns or feedback into a file")
-    give.add_argument("--what", choices=("examples", "dataset", "turns", "feedback"), default="examples")
-    give.add_argument("--format", choices=FORMATS, help="default: openai")
+    give.add_argument("--what", choices=WHAT, default="examples")
+    give.add_argument("--format", choices=FORMATS, help="default: what the file's name says, else openai")
     give.add_argument("--dataset", metavar="dN")
     give.add_argument("out", metavar="OUT")
     review = _command(commands, "review", "the inbox without a browser")

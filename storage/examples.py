@@ -150,6 +150,7 @@ class ExampleStore:
 
         def job(t: Transaction) -> Example:
             now = _current(t, example_id, expected_event)
+            _refuse_held(t, example_id)
             new = replace(now, prompt=list(prompt), redacted=now.redacted or list(prompt) != now.prompt)
             kind = "approved" if now.state == "approved" else "redacted"
             return _event(t, new, kind, provenance, completion, now.reasons, now.comment, None)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flywheel import imports
+from flywheel import imports, readers
 from flywheel.errors import Forbidden, InvalidInput
-from flywheel.imports import ImportReport, import_bytes, import_file
+from flywheel.imports import ImportReport, import_bytes, import_file, importing
 from flywheel.tasks.build import sample_database
 from flywheel.tasks.chat import ChatTask
 from flywheel.tasks.sql import SqlTask
@@ -106,7 +106,7 @@ BAD = [
     (b'{"prompt": [{"role": "\\ud800", "content": "x"}], "completion": "a"}', "has the role `?`"),
     (
         b'{"prompt": [{"role": "user", "content": [{"type": "image_url"}]}], "completion": "a"}',
-        "message 1 of `prompt` has a content that is no text",
+        "message 1 of `prompt` has an image, and only text can be used",
     ),
     (b"[" * 100_000, "it is nested too deeply"),
     (b'{"prompt": ' + b"9" * 5000 + b"}", "Exceeds the limit"),
@@ -152,12 +152,15 @@ def test_format_is_told_from_the_first_good_row(desk: Desk) -> None:
     ("name", "data", "how", "words"),
     [
         ("rows.txt", GOOD, {}, "`rows.txt` ends in none of"),
-        ("rows.jsonl", GOOD, {"format": "alpaca"}, "There is no format `alpaca`"),
+        ("rows.jsonl", GOOD, {"format": "xml"}, "There is no format `xml`"),
+        ("rows.jsonl", GOOD.encode("utf-16"), {}, "`rows.jsonl` is UTF-16"),
+        ("rows.json", "[1, 2", {}, "`rows.json` cannot be read: it is not one whole JSON object"),
         ("rows.jsonl", GOOD, {"split": "dev"}, "There is no side `dev`"),
         ("rows.jsonl", "", {}, "`rows.jsonl` has no rows"),
         ("rows.jsonl", "\n \n", {}, "`rows.jsonl` has no rows"),
         ("t.csv", "question,answer\n1,2\n", {}, "The table has no column `completion`"),
-        ("t.csv", b"prompt,completion\ncaf\xe9,x\n", {}, "The table is not UTF-8: byte 0xe9 at offset 21"),
+        ("t.csv", "prompt,completion,prompt\n1,2,3\n", {}, "Two columns of `t.csv` are called `prompt`"),
+        ("t.csv", "prompt,completion\n", {}, "`t.csv` has no rows"),
     ],
 )
 def test_unusable_file_is_named(desk: Desk, name: str, data: str | bytes, how: dict[str, str], words: str) -> None:
@@ -176,12 +179,50 @@ def test_files_are_read_by_name(desk: Desk, tmp_path: Path) -> None:
         import_file(desk.importer, REVIEWER, tmp_path)
 
 
-def test_large_file_is_refused_in_words(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_upload_is_referred_to_the_command(desk: Desk) -> None:
+    with pytest.raises(InvalidInput, match=r"51 MB, and 50 MB are taken by this page\. .*flywheel import rows\.jsonl"):
+        bring(desk, bytes(imports.MOST_BYTES + 1_000_000))
+
+
+def test_file_is_stored_in_batches_with_progress(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    with path.open("wb") as file:
-        file.truncate(imports.MOST_BYTES + 1_000_000)
-    with pytest.raises(InvalidInput, match=r"has 51 MB, and 50 MB are taken at once\. Split the file\."):
-        import_file(desk.importer, REVIEWER, path)
+    count = 2 * imports.BATCH + 10
+    path.write_text("".join(GOOD.replace("q", f"q{i}") + "\n" for i in range(count)))
+    work = importing(desk.importer, REVIEWER, path)
+    first = next(work)
+    assert 0.3 < first < 0.7
+    assert desk.examples.counts()["pending"] == imports.BATCH - 1
+    work.close()
+    assert import_file(desk.importer, REVIEWER, path) == ImportReport(
+        count - imports.BATCH + 1, imports.BATCH - 1, [], "prompt-completion"
+    )
+
+
+def test_line_that_is_too_long_is_bad_and_the_next_is_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "MOST_LINE", 50)
+    report = bring(desk, GOOD + "\n" + GOOD.replace("a", "a" * 120) + "\n" + "{\n" + GOOD.replace("q", "r"))
+    assert (report.added, [line for line, _ in report.bad]) == (2, [2, 3])
+    assert "it is longer than" in report.bad[0][1]
+
+
+def test_completion_that_fits_no_base_is_bad_at_once(desk: Desk) -> None:
+    report = bring(desk, GOOD + "\n" + GOOD.replace('"a"', f'"{"a" * 10_000_000}"'))
+    assert report.bad == [(2, "it is too long for any base: 10,000,001 characters, and at most 1,000,000 are taken")]
+
+
+def test_file_of_nothing_but_bad_rows_is_not_read_to_its_end(desk: Desk) -> None:
+    report = bring(desk, "{\n" * (imports.MOST_BAD + 500))
+    assert len(report.bad) == imports.MOST_BAD + 1 and report.bad[-1][0] == imports.MOST_BAD
+
+
+def test_table_in_two_encodings_keeps_its_good_rows(desk: Desk) -> None:
+    report = bring(desk, b"prompt,completion\ncaf\xe9,x\ncaf\xc3\xa9,y\n", "t.csv")
+    assert (report.added, report.bad) == (1, [(2, "it is not UTF-8: byte 0xe9")])
+
+
+def test_entries_of_a_json_list_come_in(desk: Desk) -> None:
+    report = bring(desk, f" [{GOOD},\n 3, {GOOD.replace('q', 'r')}]", "rows.json")
+    assert (report.added, report.bad) == (2, [(2, "it is no JSON object")])
 
 
 def test_guest_may_not_import(desk: Desk) -> None:

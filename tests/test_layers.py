@@ -23,6 +23,7 @@ PLACES = {
     "datasets": ("trainers/",),
     "bitsandbytes": ("trainers/",),
     "accelerate": ("trainers/",),
+    "pyarrow": ("flywheel/parquet.py",),
     "openai": ("flywheel/serving/remote", "flywheel/teacher.py"),
     "subprocess": ("flywheel/programs.py", "flywheel/tasks/sql_sandbox.py"),
 }

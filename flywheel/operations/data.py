@@ -1,6 +1,6 @@
 """Examples, review and dataset versions, as operations."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,17 +14,25 @@ def import_files(services: Services, who: Principal, args: Arguments) -> Iterato
     """Examples from files; bad rows are listed with line and reason, good ones kept."""
     bad_files = 0
     for name in args["files"]:
-        report = imports.import_file(
-            services.importer,
-            who,
-            Path(name),
-            format=args.get("format"),
-            split=args.get("split"),
-            approved=bool(args.get("approved")),
-        )
+        how = {key: args.get(key) for key in ("format", "split")}
+        work = imports.importing(services.importer, who, Path(name), **how, approved=bool(args.get("approved")))
+        report = yield from _watched(work, name)
         bad_files += report.added + report.duplicates == 0
         yield {"result": {"file": name, **asdict(report)}}
     yield {"exit": 1 if bad_files else 0}
+
+
+def _watched(
+    work: Generator[float, None, imports.ImportReport], name: str
+) -> Generator[Event, None, imports.ImportReport]:
+    """The progress of an import as events, its report as the value."""
+    while True:
+        try:
+            fraction = next(work)
+        except StopIteration as done:
+            report: imports.ImportReport = done.value
+            return report
+        yield {"progress": f"importing {Path(name).name}", "fraction": fraction}
 
 
 def export(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:

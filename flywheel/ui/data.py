@@ -11,7 +11,7 @@ import gradio as gr
 
 from flywheel.datasets import Frozen
 from flywheel.errors import InvalidInput
-from flywheel.exports import export_file
+from flywheel.exports import WHAT, export_file
 from flywheel.imports import ImportReport, import_bytes
 from flywheel.roles import Role
 from flywheel.services import Services
@@ -88,7 +88,8 @@ class DataPage:
 
     def _import_box(self) -> tuple[gr.File, gr.Button, gr.HTML, dict[str, Any]]:
         with gr.Accordion("Import a file", open=False):
-            upload = gr.File(label="JSONL (OpenAI chat or prompt/completion)", file_types=[".jsonl", ".json"])
+            label = "JSON lines, a JSON list, CSV or Parquet"
+            upload = gr.File(label=label, file_types=[".jsonl", ".json", ".ndjson", ".csv", ".parquet"])
             split = gr.Radio(label="Side", choices=["by hash", *SIDES], value="by hash", elem_id="import-side")
             approved = gr.Checkbox(label="Already approved", elem_id="import-approved")
             bring = gr.Button("Import", elem_id="import")
@@ -97,8 +98,7 @@ class DataPage:
 
     def _export_box(self) -> tuple[gr.Radio, gr.Button, gr.File]:
         with gr.Accordion("Export", open=False):
-            choices = ["examples", "dataset", "turns", "feedback"]
-            what = gr.Radio(label="What", choices=choices, value="examples", elem_id="export-what")
+            what = gr.Radio(label="What", choices=list(WHAT), value="examples", elem_id="export-what")
             give = gr.Button("Export", elem_id="export")
             file = gr.File(label="File", interactive=False)
         return what, give, file
@@ -133,7 +133,7 @@ class DataPage:
     ) -> tuple[str, str, Any, Any, str]:
         """Take an uploaded file in."""
         if not upload:
-            raise InvalidInput("No file is chosen. Choose a .jsonl file first.")
+            raise InvalidInput("No file is chosen. Choose a file first.")
         path = Path(upload)
         report = import_bytes(
             self._services.importer,

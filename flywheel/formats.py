@@ -1,0 +1,277 @@
+"""The formats that examples go in and out in: one row as a plain dictionary, both ways.
+
+Pure. Knows no file and no store. Each row that `as_row` writes is read back by `from_row` as the same example; whether
+its texts can be trained on is not asked here.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flywheel.messages import messages_of, shown
+from flywheel.validity import Message
+
+FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "csv", "parquet", "dpo", "kto")
+READ_ONLY = ("guanaco", "open-webui")
+"""Formats of other programs that examples only come from."""
+PREFERENCES = ("dpo", "kto")
+"""Formats that need the answer that was found wrong beside the right one."""
+SHAREGPT = {"system": "system", "user": "human", "assistant": "gpt"}
+FROM_SHAREGPT = {name: role for role, name in SHAREGPT.items()} | {role: role for role in SHAREGPT}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a row says."""
+
+    prompt: list[Message]
+    completion: str
+    answer: str | None = None
+    """What should not have been said instead, in the formats that have it."""
+    label: bool = True
+    """False: `completion` is what should not be said."""
+
+
+def format_of(row: Mapping[str, Any]) -> str:
+    """The format whose keys a row has; `prompt-completion` when it has none of them."""
+    keys = row.keys()
+    if "messages" in keys:
+        return "openai"
+    if "conversations" in keys:
+        return "sharegpt"
+    if {"chosen", "rejected"} <= keys:
+        return "dpo"
+    if {"prompt", "completion"} <= keys:
+        return "kto" if "label" in keys else "prompt-completion"
+    if "instruction" in keys:
+        return "alpaca"
+    if {"snapshot", "data"} <= keys:
+        return "open-webui"
+    return "guanaco" if "text" in keys else "prompt-completion"
+
+
+def as_row(prompt: Sequence[Message], completion: str, format: str) -> dict[str, Any]:
+    """An example in a format without preferences."""
+    answer = {"role": "assistant", "content": completion}
+    messages = [{"role": message["role"], "content": message["content"]} for message in prompt]
+    if format == "openai":
+        return {"messages": [*messages, answer]}
+    if format == "sharegpt":
+        said = [{"from": SHAREGPT[m["role"]], "value": m["content"]} for m in [*messages, answer]]
+        return {"conversations": said}
+    if format == "alpaca":
+        return _as_alpaca(messages, completion)
+    if format == "csv":
+        return {"prompt": _as_cell(messages), "completion": completion}
+    return {"prompt": messages, "completion": [answer]}
+
+
+def as_preferences(prompt: Sequence[Message], completion: str, answer: str, format: str) -> list[dict[str, Any]]:
+    """An example and the answer that was found wrong: one row in `dpo`, two in `kto`."""
+    messages = [{"role": message["role"], "content": message["content"]} for message in prompt]
+    good, bad = ([{"role": "assistant", "content": text}] for text in (completion, answer))
+    if format == "dpo":
+        return [{"prompt": messages, "chosen": good, "rejected": bad}]
+    return [
+        {"prompt": messages, "completion": good, "label": True},
+        {"prompt": messages, "completion": bad, "label": False},
+    ]
+
+
+def from_row(row: Any, format: str) -> Pair:
+    """What a row as read from a file says. Raises ValueError with words without a full stop.
+
+    Other keys of the row are left alone: files carry ids and sources.
+    """
+    if not isinstance(row, dict):
+        raise ValueError("it is no JSON object")
+    if format == "parquet" or (format == "csv" and "prompt" not in row):
+        format = format_of(row)
+    return _READERS[format](row)
+
+
+def _as_alpaca(messages: Sequence[Message], completion: str) -> dict[str, Any]:
+    system = [m["content"] for m in messages if m["role"] == "system"]
+    *before, last = [m["content"] for m in messages if m["role"] != "system"]
+    row: dict[str, Any] = {"instruction": last, "input": "", "output": completion}
+    row |= {"system": system[0]} if system else {}
+    return row | ({"history": [before[i : i + 2] for i in range(0, len(before), 2)]} if before else {})
+
+
+def _as_cell(messages: Sequence[Message]) -> str:
+    """A single question as it is; anything else (and what would be taken for that) as JSON."""
+    text = messages[-1]["content"]
+    if len(messages) == 1 and messages[0]["role"] == "user" and not _cell_messages(text):
+        return text
+    return json.dumps(list(messages), ensure_ascii=False)
+
+
+def _cell_messages(text: str) -> list[Message] | None:
+    """The messages that a cell holds as JSON; None for any other text, whatever it looks like."""
+    if not text.startswith('[{"'):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    try:
+        return messages_of(value, "prompt") if all(one.keys() == {"role", "content"} for one in value) else None
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def _openai(row: dict[str, Any]) -> Pair:
+    return _conversation(messages_of(row.get("messages"), "messages"), "messages")
+
+
+def _conversation(messages: list[Message], key: str) -> Pair:
+    if not messages or messages[-1]["role"] != "assistant":
+        raise ValueError(f"the last of the `{key}` is not by `assistant`")
+    return Pair(messages[:-1], messages[-1]["content"])
+
+
+def _sharegpt(row: dict[str, Any]) -> Pair:
+    said = row.get("conversations")
+    if not isinstance(said, list):
+        raise ValueError("`conversations` is no list of messages")
+    messages = []
+    for number, one in enumerate(said, 1):
+        if not isinstance(one, dict) or not isinstance(one.get("from", one.get("role")), str):
+            raise ValueError(f"message {number} of `conversations` is no object with `from` and `value`")
+        name = one.get("from", one.get("role"))
+        if name not in FROM_SHAREGPT:
+            raise ValueError(
+                f"message {number} of `conversations` is from `{shown(name)}`; use `system`, `human` or `gpt`"
+            )
+        messages.append({**one, "role": FROM_SHAREGPT[name], "content": one.get("value", one.get("content"))})
+    system = row.get("system")
+    if isinstance(system, str) and system and not (messages and messages[0]["role"] == "system"):
+        messages.insert(0, {"role": "system", "content": system})
+    return _conversation(messages_of(messages, "conversations"), "conversations")
+
+
+def _alpaca(row: dict[str, Any]) -> Pair:
+    texts = {key: _text(row, key, optional=key in ("input", "system")) for key in ("instruction", "input", "system")}
+    messages = [{"role": "system", "content": texts["system"]}] if texts["system"] else []
+    history = row.get("history") or []
+    if not isinstance(history, list):
+        raise ValueError("`history` is no list of pairs")
+    for number, pair in enumerate(history, 1):
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+            raise ValueError(f"entry {number} of `history` is no pair of texts")
+        messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
+    asked = "\n".join(text for text in (texts["instruction"], texts["input"]) if text)
+    return Pair([*messages, {"role": "user", "content": asked}], _text(row, "output"))
+
+
+def _text(row: dict[str, Any], key: str, *, optional: bool = False) -> str:
+    value = row.get(key)
+    if value is None and optional:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"it has no `{key}`" if value is None else f"`{key}` is no text")
+    return value
+
+
+def _pair(row: dict[str, Any]) -> Pair:
+    missing = [key for key in ("prompt", "completion") if key not in row]
+    if missing:
+        raise ValueError(f"it has no `{missing[0]}`")
+    return Pair(_prompt(row["prompt"]), _said(row["completion"], "completion"))
+
+
+def _cells(row: dict[str, Any]) -> Pair:
+    pair = _pair(row)
+    messages = _cell_messages(row["prompt"]) if isinstance(row["prompt"], str) else None
+    return Pair(messages, pair.completion) if messages else pair
+
+
+def _dpo(row: dict[str, Any]) -> Pair:
+    missing = [key for key in ("chosen", "rejected") if key not in row]
+    if missing:
+        raise ValueError(f"it has no `{missing[0]}`")
+    if "prompt" in row:
+        prompt = _prompt(row["prompt"])
+        return Pair(prompt, _answer(row, "chosen", prompt), _answer(row, "rejected", prompt))
+    chosen = _conversation(messages_of(row["chosen"], "chosen"), "chosen")
+    return Pair(chosen.prompt, chosen.completion, _answer(row, "rejected", chosen.prompt))
+
+
+def _answer(row: dict[str, Any], key: str, prompt: list[Message]) -> str:
+    """Some files repeat the prompt at the start of both conversations."""
+    value = row[key]
+    if isinstance(value, list) and len(value) > 1:
+        whole = _conversation(messages_of(value, key), key)
+        if whole.prompt != prompt:
+            raise ValueError(f"`{key}` is a conversation with another prompt")
+        return whole.completion
+    return _said(value, key)
+
+
+def _kto(row: dict[str, Any]) -> Pair:
+    pair, label = _pair(row), row.get("label")
+    if not isinstance(label, bool):
+        raise ValueError("`label` is neither true nor false")
+    return Pair(pair.prompt, pair.completion, label=label)
+
+
+def _guanaco(row: dict[str, Any]) -> Pair:
+    """`### Human: … ### Assistant: …` in one text."""
+    parts = _text(row, "text").split("### ")
+    messages: list[Message] = []
+    for part in parts[1:]:
+        name, colon, said = part.partition(":")
+        role = {"Human": "user", "Assistant": "assistant", "System": "system"}.get(name)
+        if not colon or role is None:
+            # Three hashes also begin a heading inside somebody's words.
+            if not messages:
+                break
+            messages[-1]["content"] += f"### {part}"
+        else:
+            messages.append({"role": role, "content": said})
+    if parts[0].strip() or not messages:
+        raise ValueError("its `text` does not begin with `### Human:`")
+    return _conversation([{**m, "content": m["content"].strip()} for m in messages], "text")
+
+
+def _open_webui(row: dict[str, Any]) -> Pair:
+    """One rating: the rated message with what led to it. A message with a thumb down is what should not be said."""
+    try:
+        history = row["snapshot"]["chat"]["chat"]["history"]
+        at, turns = row["meta"]["message_id"], history["messages"]
+        rating = int(row["data"]["rating"])
+        path: list[dict[str, Any]] = []
+        while at is not None and len(path) <= len(turns):
+            path.append(turns[at])
+            at = turns[at].get("parentId")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"it is no rating of a message with its conversation ({shown(error)} is missing)") from error
+    said = _conversation(messages_of(path[::-1], "history"), "history")
+    return Pair(said.prompt, said.completion, label=rating > 0)
+
+
+def _prompt(value: Any) -> list[Message]:
+    return [{"role": "user", "content": value}] if isinstance(value, str) else messages_of(value, "prompt")
+
+
+def _said(value: Any, key: str) -> str:
+    if isinstance(value, str):
+        return value
+    answer = messages_of(value, key)
+    if len(answer) != 1 or answer[0]["role"] != "assistant":
+        raise ValueError(f"the `{key}` is not one message by `assistant`")
+    return answer[0]["content"]
+
+
+_READERS = {
+    "openai": _openai,
+    "prompt-completion": _pair,
+    "sharegpt": _sharegpt,
+    "alpaca": _alpaca,
+    "csv": _cells,
+    "dpo": _dpo,
+    "kto": _kto,
+    "guanaco": _guanaco,
+    "open-webui": _open_webui,
+}
