@@ -87,8 +87,13 @@ def _differences(settings: Settings, restored: Restored) -> Generator[str, None,
         other = here.fingerprint not in (fingerprint, None) or name != here.name
         if fingerprint is not None and other:
             yield (
-                f"The backup was made with the base model `{name}`, and FLYWHEEL_BASE_MODEL is `{here.name}` here, "
-                "with other weights. Versions trained on the former are not served until it is set again."
+                f"The backup was made with the base model `{_told(name)}`, and FLYWHEEL_BASE_MODEL is `{here.name}` "
+                "here, with other weights. Versions trained on the former are not served until it is set again."
             )
     if facts.get("task") != settings.task:
-        yield f"The backup was made with FLYWHEEL_TASK `{facts.get('task')}`, and it is `{settings.task}` here."
+        yield f"The backup was made with FLYWHEEL_TASK `{_told(facts.get('task'))}`, and it is `{settings.task}` here."
+
+
+def _told(fact: object) -> str:
+    """What a file says that anybody may have made: short, and without what a terminal obeys."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(fact)[:100])

@@ -140,7 +140,8 @@ def _backup(record: Record) -> str:
 
 def _restore(record: Record) -> str:
     made = f"{record['home']} is restored: {record['records']} records, {record['files']} files"
-    return "\n".join([f"{made}, from {record['facts'].get('created', 'an unknown time')}.", *record["notes"]])
+    created = ascii(str(record["facts"].get("created", "an unknown time"))[:40])[1:-1]
+    return "\n".join([f"{made}, from {created}.", *record["notes"]])
 
 
 def _forget(record: Record) -> str:

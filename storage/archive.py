@@ -204,7 +204,7 @@ def _read_list(stream: gzip.GzipFile) -> Contents:
 
 
 def _size(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 63:
         raise ValueError(value)
     return value
 

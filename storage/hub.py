@@ -12,6 +12,7 @@ from typing import Any
 
 from storage.errors import HubBusy, HubConflict, HubDenied, HubMissing
 from storage.hub_calls import Patience as Patience
+from storage.hub_calls import strange
 from storage.hub_spaces import Spaces
 from storage.hub_spaces import SpaceState as SpaceState
 
@@ -57,11 +58,17 @@ class Hub(Spaces):
     def account(self) -> Account:
         """Whose token this is; HubDenied without one, or for one that the Hub does not know."""
         if not self.has_token:
-            raise HubDenied(f"There is no token for the Hub. Set HF_TOKEN: {self.endpoint}/settings/tokens", 401)
-        found = self._read("read the account of", "", self._api.whoami)
-        token = found.get("auth", {}).get("accessToken", {})
-        organisations = tuple(item["name"] for item in found.get("orgs", ()))
-        return Account(found["name"], organisations, _writes(token))
+            where = "in the environment of the app if one runs"
+            raise HubDenied(
+                f"There is no token for the Hub. Set HF_TOKEN, {where}: {self.endpoint}/settings/tokens", 401
+            )
+        found = self._read("say whose token this is", "", self._api.whoami)
+        try:
+            token = found.get("auth", {}).get("accessToken", {})
+            organisations = tuple(str(item["name"]) for item in found.get("orgs", ()))
+            return Account(str(found["name"]), organisations, _writes(token))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise strange(self.endpoint) from error
 
     def may_write(self, repo: str, kind: str = "model") -> None:
         """Raise HubDenied unless this token may write to the repository, or make it where there is none."""

@@ -21,6 +21,14 @@ REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 T = TypeVar("T")
 
 
+def strange(endpoint: str) -> HubError:
+    """What stands at the endpoint is no Hub: a page to sign in to the network, another service."""
+    return HubError(
+        f"What {endpoint} answers is no answer of a Hub. Check HF_ENDPOINT if it is set, and whether a proxy or a page "
+        "to sign in to the network answers in its place."
+    )
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long to wait for the Hub, in seconds."""

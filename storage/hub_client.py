@@ -5,7 +5,9 @@ is replaced by one that waits a bounded time and turns an overload into an excep
 one policy of retries is that of `storage.hub_calls`. Imported when the Hub is first used: it takes a third of a second.
 """
 
+import json
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +25,7 @@ from huggingface_hub.utils._http import default_client_factory
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from storage.errors import HubBusy, HubConflict, HubDenied, HubError, HubMissing
+from storage.hub_calls import strange
 
 BUSY = (408, 429, 500, 502, 503, 504)
 LIBRARY = "flywheel"
@@ -122,6 +125,8 @@ def explained(error: Exception, what: str, repo: str, endpoint: str, token: str 
             return HubBusy("The Hub is switched off here by HF_HUB_OFFLINE. Unset it to reach the Hub.")
         if isinstance(cause, Unanswered | httpx2.TransportError):
             return _unreachable(cause, endpoint)
+        if isinstance(cause, httpx2.RequestError | json.JSONDecodeError) or _is_misread(cause):
+            return strange(endpoint)
         if isinstance(cause, HfHubHTTPError):
             return _refused(cause, what, repo, endpoint, token)
         if isinstance(cause, HFValidationError):
@@ -134,6 +139,14 @@ def explained(error: Exception, what: str, repo: str, endpoint: str, token: str 
         if isinstance(cause, OSError) and "Consistency check" in str(cause):
             return HubBusy(f"What came from {endpoint} broke off. Try again: it goes on where it was.")
     return None
+
+
+def _is_misread(error: BaseException) -> bool:
+    """The Hub's client stumbled over an answer of another shape than it knows."""
+    if not isinstance(error, KeyError | TypeError | AttributeError):
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals["__name__"]).startswith("huggingface_hub.")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -179,7 +192,7 @@ def _refused(error: HfHubHTTPError, what: str, repo: str, endpoint: str, token: 
         return HubConflict(f"`{repo}` changed meanwhile, or has this already ({status}{said}). Try again.", status)
     if status == 413:
         return HubError(f"This is too large to {what} `{repo}` at once (413{said}). Send less.", status)
-    return HubError(f"The Hub refused to {what} `{repo}` ({status}{said}).", status)
+    return HubError(f"The Hub ({endpoint}) refused to {what}{f' `{repo}`' if repo else ''} ({status}{said}).", status)
 
 
 def _unknown_token(what: str, repo: str, endpoint: str, token: str | None) -> HubDenied:

@@ -56,7 +56,7 @@ def told(handler: Handler) -> Handler:
 async def _other(known: dict[str, str], request: Request) -> Response:
     path = request.url.path
     method = known.get(path) or (known["/v1/models/{model}"] if path.startswith("/v1/models/") else None)
-    if method is None:
+    if method in (None, request.method):
         words = f"There is nothing at `{path[:100]}`. The addresses are: {', '.join(known)}."
         raise Problem(404, words, code="unknown_url")
     raise Problem(405, f"`{request.method}` does nothing at `{path[:100]}`. Use {method}.", allow=method)

@@ -139,7 +139,16 @@ def test_page_of_another_site_is_refused(guest: Program) -> None:
 
 
 def test_unknown_address_and_method_are_told(guest: Program) -> None:
-    for path in ("/v1/completions", "/v1/embeddings", "/v1/chat/completions/", "/v1/", "/v1", "/v1/../v1/x"):
+    for path in (
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/chat/completions/",
+        "/v1/models/",
+        "/v1/models/a%2Fb",
+        "/v1/",
+        "/v1",
+        "/v1/../v1/x",
+    ):
         told(guest.http.get(path), 404)
     for method, path, allowed in (
         ("GET", PATH, "POST"),

@@ -196,6 +196,7 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
         {"files": []},
         {"files": {"a": {"sha256": "x", "bytes": -1}}},
         {"files": {"a": {"sha256": "x", "bytes": True}}},
+        {"files": {"a": {"sha256": "x", "bytes": 10**400}}},
         {"files": {"a": 3}},
     ],
 )

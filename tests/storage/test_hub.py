@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,37 @@ def test_writers_at_once_lose_nothing(hub: HubServer, mine: Hub) -> None:
         thread.join()
     assert not errors
     assert {f"file-{number}" for number in range(4)} < set(hub.repo("model", SHOP).listing())
+
+
+STRANGE = [
+    (200, {"Content-Type": "text/html"}, b"<html>Sign in to this network</html>"),
+    (200, {"Content-Type": "application/json"}, b"[1, 2]"),
+    (200, {"Content-Type": "application/json"}, b'{"name": 5, "auth": 7}'),
+    (200, {"Content-Type": "application/json"}, b"{}"),
+    (302, {"Location": "/again"}, b""),
+]
+
+
+@pytest.mark.parametrize(("status", "headers", "content"), STRANGE, ids=["html", "list", "types", "empty", "circle"])
+def test_what_is_no_hub_is_told_in_words(status: int, headers: dict[str, str], content: bytes) -> None:
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *given: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        stranger = Hub(f"http://127.0.0.1:{server.server_port}", "hf_alice", QUICK)
+        for ask in (stranger.account, lambda: stranger.resolve(SHOP)):
+            with pytest.raises(HubError, match=r"no answer of a Hub.*HF_ENDPOINT"):
+                ask()
+        server.shutdown()
 
 
 def test_a_hub_that_hangs_ends_in_words(hub: HubServer) -> None:
