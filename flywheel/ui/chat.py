@@ -12,12 +12,14 @@ from typing import Any, cast
 import gradio as gr
 
 from flywheel.chat import Thread, ThreadItem
-from flywheel.errors import InvalidInput, NotFound
+from flywheel.errors import Conflict, InvalidInput, NotFound
 from flywheel.reply import Update
 from flywheel.results import Results
 from flywheel.roles import Role
 from flywheel.services import Services
-from flywheel.ui import present, text
+from flywheel.ui import marks, present, text
+from flywheel.ui.branches import Branches
+from flywheel.ui.conversations import ConversationList
 from flywheel.ui.correction import CorrectionPanel
 from flywheel.ui.corrections import LearnedNotice
 from flywheel.ui.privacy import PrivacyPanel
@@ -46,8 +48,17 @@ class ChatPage:
 
     def build(self) -> None:
         """Lay out the page and wire it."""
+        with gr.Row(elem_id="chat-layout"):
+            chats = ConversationList(self._chat, self._present)
+            with gr.Column(elem_id="chat-main"):
+                self._main(chats)
+
+    def _main(self, chats: ConversationList) -> None:
         conversation = gr.State(None)
         with gr.Row(elem_classes="fw-chat-head"):
+            gr.Button(text.CHATS, size="sm", scale=0, min_width=70, elem_id="open-history").click(
+                None, js=marks.OPEN_LIST
+            )
             gr.Markdown(f"# {text.TITLE}", elem_classes="fw-title")
             new = gr.Button("New chat", size="sm", scale=0, min_width=110, elem_id="new-chat")
         banner = gr.Markdown(visible=False, elem_id="banner")
@@ -56,12 +67,16 @@ class ChatPage:
         with gr.Accordion("All rows", open=False, visible=False, elem_id="all-rows") as more:
             rows = gr.Dataframe(interactive=False, show_label=False, max_height=320, wrap=True)
         panel = CorrectionPanel(self._services, conversation, history)
+        branches = Branches(self._chat, self.follow, self._present)
         privacy = PrivacyPanel(self._services, conversation)
         privacy.ask()
         message = self._composer()
         learned.wire(message)
         privacy.data()
-        self._wire(conversation, history, message, more, new)
+        showing = [history, conversation, more]
+        answering = self._wire(message, showing, new)
+        branches.wire(answering, showing)
+        chats.wire(branches.clicked, conversation, showing)
         where: dict[str, Any] = {"conversation": conversation}
         more.expand(self.rows, inputs_kwargs=where, outputs=[rows], api_name="chat_rows", **PRIVATE)
         opened = [panel.turn, panel.body]
@@ -97,10 +112,12 @@ class ChatPage:
             elem_id="message",
         )
 
-    def _wire(self, conversation: Any, history: Any, message: Any, more: Any, new: Any) -> None:
+    def _wire(self, message: Any, showing: list[Any], new: Any) -> dict[str, Any]:
+        """Returns how an event that streams an answer is wired."""
+        history, conversation, _ = showing
         answering: dict[str, Any] = {
             "inputs_kwargs": {"message": message, "conversation": conversation},
-            "outputs": [message, history, conversation, more],
+            "outputs": [message, *showing],
             "concurrency_limit": CHATS_AT_ONCE,
             **PRIVATE,
         }
@@ -109,8 +126,9 @@ class ChatPage:
             self.send, api_name="chat_example_send", **answering
         )
         message.stop(self.stop, api_name="chat_stop", **PRIVATE)
-        new.click(self.new, outputs=[history, conversation, more], api_name="chat_new", **PRIVATE)
-        on_open(self.open, outputs=[history, conversation, more], api_name="chat_open")
+        new.click(self.new, outputs=showing, api_name="chat_new", **PRIVATE)
+        on_open(self.open, outputs=showing, api_name="chat_open")
+        return answering
 
     def _wire_banner(self, banner: Any) -> None:
         timer = gr.Timer(BANNER_SECONDS)
@@ -118,17 +136,20 @@ class ChatPage:
         timer.tick(self.banner, outputs=[banner, timer], api_name="chat_banner_tick", **PRIVATE)
 
     @shown
-    def open(self, request: gr.Request) -> tuple[Any, str | None, Any]:
+    def open(self, request: gr.Request) -> tuple[Any, ...]:
         """The visitor's latest conversation, with its thumbs."""
-        thread = self._chat.thread(caller(request), None)
-        return _history(thread), thread.conversation_id, _more(thread)
+        return _showing(self._chat.thread(caller(request), None))
 
     @shown
-    def new(self, request: gr.Request) -> tuple[Any, None, Any]:
+    def new(self, request: gr.Request) -> tuple[Any, ...]:
         """An empty page; the conversation before stays stored, and an answer under way there is stopped."""
+        return self._present(request, Thread(None, []))
+
+    def _present(self, request: gr.Request, thread: Thread) -> tuple[Any, ...]:
+        """Turn this tab to something else: what it is writing is stopped and kept."""
         who = caller(request)
         self._chat.stop(who, self._answering.pop((who.id, request.session_hash or ""), ""))
-        return _history(Thread(None, [])), None, _more(Thread(None, []))
+        return _showing(thread)
 
     @shown
     def example(self, event: gr.SelectData, request: gr.Request) -> str:
@@ -139,27 +160,32 @@ class ChatPage:
     @shown
     def send(self, message: str, conversation: str | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Answer, streamed. The box is emptied once the question is stored; what is typed meanwhile stays."""
+        yield from self.follow(request, self._chat.reply(caller(request), conversation, message), value="")
+
+    def follow(self, request: gr.Request, replies: Iterator[Update], **value: str) -> Iterator[tuple[Any, ...]]:
+        """Stream an answer to this tab, under the question it answers; then show the branch it is on."""
         who, tab = caller(request), (caller(request).id, request.session_hash or "")
-        replies = cast(Generator[Update, None, None], self._chat.reply(who, conversation, message))
-        last, before = 0.0, None
+        if tab in self._answering:
+            raise Conflict(text.STILL_WRITING)
+        last, before, place = 0.0, None, None
+        updates = cast(Generator[Update, None, None], replies)
         try:
-            for update in replies:
+            for update in updates:
                 if before is None:
-                    self._answering[tab] = update.turn_id
-                    conversation = update.conversation_id
-                    before = present.messages(self._chat.thread(who, conversation).items)
-                    yield _buttons(busy=True, value=""), gr.skip(), conversation, _more(Thread(None, []))
+                    self._answering[tab], place = update.turn_id, update.user_turn_id
+                    before = present.messages(_upto(self._chat.thread(who, place), place))
+                    yield _buttons(busy=True, **value), gr.skip(), place, _more(Thread(None, []))
                 if time.monotonic() - last >= UPDATE_SECONDS and not update.done and tab in self._answering:
                     last = time.monotonic()
                     words = present.partial(update.text, sql=self._is_sql, thinking=update.thinking)
                     growing = present.message("assistant", words)
                     yield gr.skip(), [*before, growing], gr.skip(), gr.skip()
+                place = update.turn_id if update.done else place
         finally:
-            replies.close()
+            updates.close()
             stayed = self._answering.pop(tab, None) is not None
         if stayed:
-            thread = self._chat.thread(who, conversation)
-            yield _buttons(busy=False), _history(thread), conversation, _more(thread)
+            yield _buttons(busy=False), *_showing(self._chat.thread(who, place))
         else:
             yield _buttons(busy=False), gr.skip(), gr.skip(), gr.skip()
 
@@ -215,6 +241,17 @@ def answer_at(thread: Thread, index: Any) -> str:
 
 def _history(thread: Thread) -> Any:
     return gr.Chatbot(value=present.messages(thread.items), feedback_value=present.thumbs(thread.items))
+
+
+def _showing(thread: Thread) -> tuple[Any, ...]:
+    """What a thread is shown in: the messages, the tab's place, all rows of the last answer."""
+    return _history(thread), thread.place, _more(thread)
+
+
+def _upto(thread: Thread, turn_id: str) -> list[ThreadItem]:
+    """The turns as far as this one."""
+    at = next((n for n, item in enumerate(thread.items, 1) if item.turn.id == turn_id), None)
+    return thread.items[:at]
 
 
 def _last(thread: Thread) -> ThreadItem | None:

@@ -154,7 +154,7 @@ class CorrectionPanel:
     def go_on(self, sent: str | None, request: gr.Request) -> tuple[Any, str | None, Any]:
         """The correction that was sent last, in the place of the answer; what is asked next follows it."""
         thread = self._standins.go_on(caller(request), _chosen(sent))
-        return _history(thread), thread.conversation_id, gr.Button(visible=False)
+        return _history(thread), thread.place, gr.Button(visible=False)
 
     @shown
     def refresh(self, conversation: str | None, request: gr.Request) -> Any:

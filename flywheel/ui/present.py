@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from flywheel.chat import ThreadItem
-from flywheel.ui import result_chart, text
+from flywheel.ui import marks, result_chart, text
 from flywheel.wheel import WheelStatus
 from storage.conversations import Turn
 
@@ -67,12 +67,16 @@ def visible(items: Sequence[ThreadItem]) -> list[ThreadItem]:
 
 def messages(items: Sequence[ThreadItem]) -> list[Any]:
     """Chatbot messages, each with its turn's id."""
-    return [
-        message("user", plain(item.turn.content), item.turn.id)
-        if item.turn.role == "user"
-        else message("assistant", answer(item), item.turn.id)
-        for item in visible(items)
-    ]
+    shown = visible(items)
+    return [_turn_message(item, last=item is shown[-1]) for item in shown]
+
+
+def _turn_message(item: ThreadItem, *, last: bool) -> Any:
+    if item.turn.role == "user":
+        words = "\n\n".join((plain(item.turn.content), marks.controls(item, last=last)))
+    else:
+        words = f"{answer(item)} {marks.controls(item, last=last)}".strip()
+    return message(item.turn.role, words, item.turn.id)
 
 
 def message(role: str, markdown: str, turn_id: str | None = None) -> Any:

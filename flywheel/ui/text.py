@@ -100,6 +100,18 @@ STANDING = {
     "quarantined": "set aside by a check",
     "withdrawn": "withdrawn",
 }
+EDIT_QUESTION = "Edit question"
+RETRY = "Retry"
+EDIT_HINT = "It is asked in the place of the earlier one; both are kept, and ‹ 1/2 › switches between them."
+CHATS = "Chats"
+NO_CHATS = "Your chats are listed here."
+NO_CHATS_FOUND = "None of your chats has these words."
+NO_CHAT_SHOWN = "No chat is shown. Choose one from the list first."
+STILL_WRITING = "An answer is still being written here. Wait for it, or stop it."
+UNTITLED = "Untitled"
+OLDER = "Older chats"
+NEWEST = "Newest chats"
+DELETE_ASKS = "Delete the chat that is shown? This cannot be undone. Corrections sent from it stay with the reviewers."
 NOT_FOUND = "There is no such message in this conversation. Reload the page."
 SIGN_IN = (
     "### This page is for {role}s\n"
