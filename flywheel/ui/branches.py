@@ -33,7 +33,7 @@ class Branches:
             )
             with gr.Row():
                 self._send = gr.Button("Ask again", variant="primary", scale=2, min_width=150)
-                self._cancel = gr.Button("Keep it", min_width=90)
+                self._cancel = gr.Button("Keep question", min_width=90)
 
     def wire(self, answering: dict[str, Any], showing: list[Any]) -> None:
         """`answering`: how the page wires an event that streams an answer; `showing`: what a thread is shown in."""

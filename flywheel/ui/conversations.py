@@ -39,12 +39,12 @@ class ConversationList:
                 self._title = gr.Textbox(label="New title", max_lines=1, max_length=MOST_NAME, elem_id="new-title")
                 with gr.Row():
                     self._save = gr.Button("Save title", variant="primary", size="sm", min_width=90)
-                    self._keep = gr.Button("Cancel renaming", size="sm", min_width=90)
+                    self._keep = gr.Button("Keep title", size="sm", min_width=90)
             with gr.Column(visible=False, elem_id="deleting") as self._deleting:
                 gr.Markdown(text.DELETE_ASKS)
                 with gr.Row():
                     self._sure = gr.Button("Delete this chat", variant="stop", size="sm", min_width=90)
-                    self._stay = gr.Button("Keep it", size="sm", min_width=90)
+                    self._stay = gr.Button("Keep chat", size="sm", min_width=90)
 
     def wire(self, clicked: Any, conversation: Any, showing: list[Any]) -> None:
         """`clicked` carries what is clicked in the list; `showing` is what a thread is shown in."""
