@@ -52,7 +52,8 @@ class ConversationList:
         listing: dict[str, Any] = {"inputs_kwargs": asked, "outputs": [self._list]}
         on_open(self.read, api_name="history_open", **listing)
         conversation.change(self.read, api_name="history_follow", **listing, **PRIVATE)
-        self._search.input(self.read, api_name="history_search", trigger_mode="always_last", **listing, **PRIVATE)
+        # A box of one line tells no `input`.
+        self._search.change(self.read, api_name="history_search", trigger_mode="always_last", **listing, **PRIVATE)
         clicked.older(self.older, api_name="history_older", **listing, **PRIVATE)
         clicked.opened(self.choose, outputs=showing, api_name="history_choose", **PRIVATE)
         panels, where = [self._renaming, self._deleting], {"conversation": conversation}
