@@ -74,13 +74,15 @@ class Privacy:
         self._conversations = ConversationStore(database)
         self._datasets, self._versions = DatasetStore(database), VersionStore(database)
 
-    def learning(self, who: Principal, conversation_id: str | None = None) -> Learning:
-        """What holds for the caller now, and for a conversation of theirs. Raises NotFound."""
+    def learning(self, who: Principal, place: str | None = None) -> Learning:
+        """What holds for the caller now, and for a conversation of theirs, named by its id or a turn's of it.
+
+        Raises NotFound.
+        """
         require(who, Role.GUEST)
         left_out = None
-        if conversation_id is not None:
-            self._own(who, conversation_id)
-            left_out = self._consents.of_conversation(conversation_id)
+        if place is not None:
+            left_out = self._consents.of_conversation(self._own(who, place))
         chosen = self._consents.of(who.id)
         allowed = unasked(who.id) if chosen is None else chosen.choice == "yes"
         return Learning(chosen.choice if chosen else None, allowed, left_out is None or left_out.choice == "yes")
@@ -93,10 +95,13 @@ class Privacy:
         self._consents.choose(who.id, choice, by=who.id)
         return self.learning(who)
 
-    def leave_out(self, who: Principal, conversation_id: str, out: bool) -> Learning:
-        """Do not learn from a conversation of the caller's, or do so again. Raises NotFound."""
+    def leave_out(self, who: Principal, place: str, out: bool) -> Learning:
+        """Do not learn from a conversation of the caller's (its id or a turn's of it), or do so again.
+
+        Raises NotFound.
+        """
         require(who, Role.GUEST)
-        self._own(who, conversation_id)
+        conversation_id = self._own(who, place)
         self._consents.choose(who.id, "no" if out else "yes", conversation_id=conversation_id, by=who.id)
         return self.learning(who, conversation_id)
 
@@ -138,10 +143,12 @@ class Privacy:
             if version.dataset in rows
         ]
 
-    def _own(self, who: Principal, conversation_id: str) -> None:
-        found = self._conversations.conversation(conversation_id)
+    def _own(self, who: Principal, place: str) -> str:
+        turn = self._conversations.turn(place)
+        found = self._conversations.conversation(turn.conversation_id if turn else place)
         if found is None or found.owner != who.id or found.deleted:
             raise NotFound("There is no such conversation of yours. Start a new one, or reload the page.")
+        return found.id
 
     def _found(self, user: str) -> tuple[str, dict[str, list[str]]]:
         for kind in KINDS:

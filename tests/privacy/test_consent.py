@@ -101,7 +101,8 @@ def test_one_conversation_is_left_out(desk: Desk, privacy: Privacy) -> None:
     assert not privacy.leave_out(ANN, left.conversation_id, True).conversation
     assert inbox(desk) == [kept.id]
     assert "stork" not in exported(desk, "turns") and "heron" in exported(desk, "turns")
-    privacy.leave_out(ANN, left.conversation_id, False)
+    assert left.turn_id is not None
+    privacy.leave_out(ANN, left.turn_id, False)
     assert set(inbox(desk)) == {kept.id, left.id}
 
 
