@@ -167,14 +167,15 @@ class ChatPage:
         who, tab = caller(request), (caller(request).id, request.session_hash or "")
         if tab in self._answering:
             raise Conflict(text.STILL_WRITING)
-        last, before, place = 0.0, None, None
+        last, place = 0.0, None
+        before: list[Any] = []
         updates = cast(Generator[Update, None, None], replies)
         try:
             for update in updates:
-                if before is None:
+                if place is None:
                     self._answering[tab], place = update.turn_id, update.user_turn_id
-                    before = present.messages(_upto(self._chat.thread(who, place), place))
                     yield _buttons(busy=True, **value), gr.skip(), place, _more(Thread(None, []))
+                    before = present.messages(_upto(self._chat.thread(who, place), place))
                 if time.monotonic() - last >= UPDATE_SECONDS and not update.done and tab in self._answering:
                     last = time.monotonic()
                     words = present.partial(update.text, sql=self._is_sql, thinking=update.thinking)

@@ -8,6 +8,7 @@ from flywheel.errors import Conflict, InvalidInput, NotFound
 from flywheel.exports import Exporter, export_lines
 from flywheel.reply import Update
 from flywheel.roles import Principal, Role
+from storage.consents import ConsentStore
 from storage.datasets import DatasetStore
 from tests.support.chatting import ANN, ANSWERS, BOB, COUNT, RAMBLE, SQL, App
 
@@ -176,7 +177,9 @@ def test_every_branch_is_exported_with_what_led_to_it(talk: App) -> None:
     first = talk.ask(ANN, "hello")
     last(talk.chat.retry(ANN, first.turn_id))
     last(talk.chat.edit(ANN, first.user_turn_id, COUNT))
-    exporter = Exporter(talk.examples, DatasetStore(talk.database), talk.conversations, talk.feedback)
+    exporter = Exporter(
+        talk.examples, DatasetStore(talk.database), talk.conversations, talk.feedback, ConsentStore(talk.database)
+    )
     lines = [*export_lines(exporter, OWNER, what="turns")]
     assert [line.count('"role"') for line in lines] == [2, 2, 2]
     assert [COUNT in line for line in lines] == [False, False, True]
