@@ -130,7 +130,7 @@ class Questions:
             return question.sampling
         turns = self._conversations.turns(question.again.conversation_id)
         said = [t.version for t in turns if t.parent_id == question.again.id and t.state in ("complete", "stopped")]
-        if question.version not in said:
+        if question.sampling.temperature > 0 or question.version not in said:
             return question.sampling
         return replace(question.sampling, temperature=AGAIN_TEMPERATURE, top_p=AGAIN_TOP_P)
 
