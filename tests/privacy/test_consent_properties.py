@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flywheel.errors import PUBLIC
-from flywheel.exports import WHAT, export_lines
+from flywheel.exports import FORMATS_OF, WHAT, export_lines
+from flywheel.formats import FORMATS
 from flywheel.privacy import Privacy
 from flywheel.roles import Principal, Role
 from flywheel.tasks.chat import ChatTask
@@ -80,7 +81,9 @@ class History:
     def exports(self) -> str:
         lines: list[str] = []
         for what in WHAT:
-            for format in ("openai", "prompt-completion"):
+            for format in FORMATS_OF.get(what, FORMATS):
+                if format == "parquet":
+                    continue
                 try:
                     lines += export_lines(self.desk.exporter, OWNER, what=what, format=format)
                 except PUBLIC:
