@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import Damaged, InvalidInput, NotFound, Unavailable
+from flywheel.services import _rules
 from flywheel.serving.engine import AdapterSpec, Sampling
 from flywheel.serving.local import LocalEngine
+from flywheel.settings import read
 from tests.support.tiny import chat_row
 from trainers.rows import Row, teach
 
@@ -168,7 +170,8 @@ def test_too_long_prompt_names_both_numbers(engine: LocalEngine) -> None:
 def test_a_row_counts_as_many_tokens_as_it_is_trained_with(engine: LocalEngine, answer: str) -> None:
     row = chat_row("how many orders", answer)
     (lesson,) = teach([Row("", row["prompt"], row["completion"])], engine._tokenizer, 512)
-    assert engine.count_tokens([*row["prompt"], *row["completion"]]) == len(lesson.input_ids)
+    count = _rules(engine, read({"FLYWHEEL_HOME": "/nowhere"}))().count
+    assert count is not None and count(row["prompt"], answer) == len(lesson.input_ids)
 
 
 def test_answer_fills_what_the_prompt_leaves(engine: LocalEngine) -> None:
