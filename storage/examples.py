@@ -1,8 +1,7 @@
 """Examples: a prompt and the completion somebody wants, from proposal to decision.
 
-The origin of an example never changes; everything after is an event, which carries the whole text as it then stood, and
-the latest is what it is now. Examples whose author does not allow learning are in no list, count or decision. Knows
-nothing of what is valid, nor of who may decide.
+The origin never changes; everything after is an event with the whole text, and the latest is what it is now. Where the
+author does not allow learning, an example is in no list, count or decision. Knows nothing of who may decide.
 """
 
 import hashlib
