@@ -144,7 +144,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         reviewers=_names(raw["reviewers"]),
         hub_repo=_hub_repo(raw["hub_repo"]),
         hub_endpoint=_address("HF_ENDPOINT", raw["hub_endpoint"]),
-        hub_token=raw["hub_token"],
+        hub_token=_hub_token(raw["hub_token"]),
         server_name=_server_name(source.get("GRADIO_SERVER_NAME", "").strip(), raw),
         server_port=_port(raw["server_port"]),
         url=_address("FLYWHEEL_URL", raw["url"]) if raw["url"] else "",
@@ -235,6 +235,13 @@ def _hub_repo(value: str) -> str:
     raise ConfigurationError(
         f"FLYWHEEL_HUB_REPO is `{value}`. Set it to a repository's name on the Hub, such as `name/model`."
     )
+
+
+def _hub_token(value: str) -> str:
+    if not value.isascii() or not value.isprintable() or " " in value:
+        words = "HF_TOKEN holds a space, a line break or another character that no token has (it is not shown here)"
+        raise ConfigurationError(f"{words}. Copy it again.")
+    return value
 
 
 def _address(variable: str, value: str) -> str:

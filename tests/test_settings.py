@@ -129,6 +129,14 @@ def test_environment_cannot_open_the_page_wider(monkeypatch: pytest.MonkeyPatch)
     assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "0"
 
 
+@pytest.mark.parametrize("token", ["hf_one\nX: 1", "hf_é", "hf_a b", "hf_\x01"])
+def test_a_token_that_is_none_is_refused_unshown(token: str) -> None:
+    with pytest.raises(ConfigurationError, match="HF_TOKEN") as error:
+        read({"HF_TOKEN": token})
+    assert "hf_" not in str(error.value)
+    assert read({"HF_TOKEN": " hf_good\n"}).hub_token == "hf_good"
+
+
 def test_every_setting_is_documented_as_it_is() -> None:
     documented = [line for line in (ROOT / "docs/settings.md").read_text().splitlines() if line.startswith("| `")]
     expected = []
