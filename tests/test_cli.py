@@ -94,6 +94,21 @@ def test_pending_rows_are_decided_without_a_browser(run: Run, rows: Path) -> Non
     assert list(lines(run("review", "list", "--json")[1])) == []
 
 
+def test_personal_data_are_redacted_or_kept_without_a_browser(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "private.jsonl"
+    sql = "SELECT name FROM customers WHERE email = '{}@example.com'"
+    path.write_text("".join(json.dumps({"prompt": n, "completion": sql.format(n)}) + "\n" for n in ("ann", "bob")))
+    run("import", str(path))
+    first, second = (str(item["id"]) for item in lines(run("review", "list", "--json")[1]))
+    code, out, _ = run("review", "approve", first, second, "--json")
+    assert code == 1 and out.count("the completion holds 1 EMAIL") == 2
+    code, out, _ = run("review", "redact", first, "--json")
+    assert code == 0 and "[EMAIL]" in json.loads(out)["completion"]
+    assert run("review", "approve", first)[0] == 0
+    assert run("review", "approve", second, "--keep", "our own shop")[0] == 0
+    assert json.loads(run("review", "show", second, "--json")[1])["example"]["reason"] == "our own shop"
+
+
 def test_unknown_version_is_named(run: Run) -> None:
     for command in (["promote", "v9"], ["evaluate", "v9"], ["versions", "show", "v9"]):
         code, _, err = run(*command)

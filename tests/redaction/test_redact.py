@@ -10,7 +10,7 @@ from flywheel.redaction import redact as redaction
 from flywheel.redaction.lines import NOT_JSON, redact_lines
 from flywheel.redaction.redact import find, in_words, redact
 from flywheel.tasks.sql_guard import check
-from tests.redaction.cases import CLEAN, FOUND
+from tests.redaction.cases import CLEAN, FOUND, PEM
 
 STARTER_DATA = Path(__file__).parents[2] / "starter" / "data"
 MARK = re.compile(r"«(.*?)\|([A-Z_]+)»", re.DOTALL)
@@ -94,6 +94,14 @@ def test_json_numbers_become_texts(value: object) -> None:
 def test_longest_of_overlapping_finds_counts() -> None:
     assert redact("password=ann@example.com!23").text == "password=[SECRET]"
     assert redact("https://ann:x1@example.com").text == "https://[URL_LOGIN]@example.com"
+
+
+def test_what_a_first_tag_uncovers_is_found_too() -> None:
+    text = f"x {PEM}212-555-0123 and bob@example.com"
+    redacted = redact(text)
+    assert redacted.text == "x [SECRET][PHONE] and [EMAIL]"
+    found = [text[span.start : span.end] for span in redacted.spans]
+    assert found == [PEM, "212-555-0123", "bob@example.com"]
 
 
 def test_tag_in_the_text_is_kept() -> None:
