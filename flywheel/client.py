@@ -30,7 +30,8 @@ def run(settings: Settings, name: str, args: dict[str, Any]) -> Iterator[Event]:
     if app is not None:
         yield from ask(app.url, home.owner_token(), name, args)
         return
-    services = build_services(settings)
+    # Most commands ask the model nothing; the others wait for it, and that loads it.
+    services = build_services(settings, load=False)
     try:
         yield from perform(services, OWNER, name, args)
     finally:

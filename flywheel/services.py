@@ -143,8 +143,8 @@ class Services:
         self.lock.release()
 
 
-def build_services(settings: Settings) -> Services:
-    """Open the home and put everything together; the model loads in the background.
+def build_services(settings: Settings, load: bool = True) -> Services:
+    """Open the home and put everything together; the model loads in the background, or, unless `load`, on first use.
 
     Raises what is wrong in words (ConfigurationError, HomeLocked, StorageError); nothing is left held then.
     """
@@ -156,13 +156,13 @@ def build_services(settings: Settings) -> Services:
         undo.callback(task.close)
         database = Database.open(home.database, home.ledger_tail)
         undo.callback(database.close)
-        services = _compose(settings, home, lock, task, database, undo)
+        services = _compose(settings, home, lock, task, database, undo, load)
         undo.pop_all()
     return services
 
 
 def _compose(
-    settings: Settings, home: Home, lock: HomeLock, task: Task, database: Database, undo: ExitStack
+    settings: Settings, home: Home, lock: HomeLock, task: Task, database: Database, undo: ExitStack, load: bool
 ) -> Services:
     conversations, examples, datasets = ConversationStore(database), ExampleStore(database), DatasetStore(database)
     feedback, runs, version_store = FeedbackStore(database), RunStore(database), VersionStore(database)
@@ -170,7 +170,7 @@ def _compose(
     scoring = Scoring(version_store, home, base, task, settings)
     publications = PublicationStore(database)
     versions = Versions(version_store, home, Standing(version_store, runs, home, base), publications)
-    engine = _engine(settings, base, versions)
+    engine = _engine(settings, base, versions, load)
     undo.callback(engine.close)
     versions.on_served = _warmer(engine)
     rules = _rules(engine, settings)
@@ -211,12 +211,19 @@ def _compose(
     )
 
 
-def _engine(settings: Settings, base: BaseModel, versions: Versions) -> Engine:
+def _engine(settings: Settings, base: BaseModel, versions: Versions, load: bool) -> Engine:
     if not base.is_remote:
         # The fetch has a patience of its own, which ends when the process does.
         fetch = BaseFetch(base, Hub(settings.hub_endpoint, settings.hub_token, Patience(read_s=3)))
-        adapters, first = versions.adapter, versions.served()
-        return LocalEngine(base.location, base.revision, adapters, name=base.name, first=first, prepare=fetch.prepare)
+        return LocalEngine(
+            base.location,
+            base.revision,
+            versions.adapter,
+            name=base.name,
+            first=versions.served(),
+            prepare=fetch.prepare,
+            load=load,
+        )
     # Not at the top: its client library is of no use to anybody else, and takes its time to load.
     from flywheel.serving.remote import RemoteEngine
 

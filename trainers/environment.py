@@ -48,6 +48,12 @@ def silence() -> None:
         warnings.filterwarnings("ignore", message=message, category=category)
     # bitsandbytes looks for an optional kernel package that it would have to fetch from the network.
     logging.getLogger("bitsandbytes").setLevel(logging.CRITICAL)
+    # Weights written out from their 4-bit codes are what was asked for.
+    logging.getLogger("transformers.integrations.bitsandbytes").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("The modules are dequantized")
 
 
 def versions() -> dict[str, str]:

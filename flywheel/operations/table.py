@@ -38,6 +38,9 @@ OPERATIONS: dict[str, Operation] = {
 COUNTS_TOKENS = ("ask", "import", "review", "freeze")
 """Operations that need the base's tokenizer: what is too long for it is refused. A model elsewhere has none here."""
 
+LOOKS = ("list", "show")
+"""Actions of theirs that count nothing."""
+
 NEEDS_BASE = ("train", "evaluate", "merge", "publish")
 """Operations that need the base's files, though not the model in memory."""
 
@@ -46,7 +49,8 @@ def perform(services: Services, who: Principal, name: str, args: Arguments) -> I
     """Run one operation by its name. Raises InvalidInput for an unknown name."""
     if name not in OPERATIONS:
         raise InvalidInput(f"There is no operation `{name}`. `python -m flywheel --help` lists the commands.")
-    if name in COUNTS_TOKENS and (name == "ask" or not services.settings.is_remote):
+    counts = name in COUNTS_TOKENS and args.get("action") not in LOOKS
+    if counts and (name == "ask" or not services.settings.is_remote):
         yield from _waiting(services)
     if name in NEEDS_BASE and services.base.is_on_hub and services.base.folder is None:
         yield from _waiting(services)

@@ -42,8 +42,9 @@ class LocalEngine:
         name: str = "",
         first: str = BASE_VERSION,
         prepare: Prepare | None = None,
+        load: bool = True,
     ) -> None:
-        """Start loading in the background; `ready` tells when it is done.
+        """Start loading in the background; `ready` tells when it is done. Unless `load`, only once somebody waits.
 
         `prepare` has the base here before it is loaded, telling how far it is, and returns where.
         `base` is a folder or a Hub id in the local cache, `name` what people call it. `adapters` finds a version's
@@ -59,7 +60,9 @@ class LocalEngine:
         self._open: set[Stream] = set()
         self._closed, self._closing, self._prepare = False, threading.Event(), prepare
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
-        self._thread.start()
+        self._started = False
+        if load:
+            self._start()
 
     @property
     def base(self) -> str:
@@ -78,6 +81,7 @@ class LocalEngine:
 
     def wait_ready(self, timeout_s: float) -> tuple[bool, str]:
         """Wait until loading has ended, well or badly, then say as `ready` does."""
+        self._start()
         self._settled.wait(timeout_s)
         return self._ready
 
@@ -146,7 +150,14 @@ class LocalEngine:
             for stream in self._open:
                 stream.cancel()
         self._queue.put(None)
-        self._thread.join(timeout=30)
+        if self._started:
+            self._thread.join(timeout=30)
+
+    def _start(self) -> None:
+        with self._opening:
+            if not self._started and not self._closed:
+                self._started = True
+                self._thread.start()
 
     def _need_ready(self) -> None:
         ready, words = self._ready

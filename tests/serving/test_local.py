@@ -221,6 +221,20 @@ def test_warm_loads_or_says_why(engine: LocalEngine) -> None:
         engine.warm("v99")
 
 
+def test_engine_that_may_wait_loads_for_the_first_who_waits(tiny: Path) -> None:
+    threads = threading.active_count()
+    engine = LocalEngine(str(tiny), None, lambda version: None, load=False)
+    assert not engine.ready()[0] and threading.active_count() == threads
+    assert engine.wait_ready(60)[0]
+    engine.close()
+
+
+def test_engine_that_nobody_asked_closes(tiny: Path) -> None:
+    engine = LocalEngine(str(tiny), None, lambda version: None, load=False)
+    engine.close()
+    assert not engine.wait_ready(0.1)[0]
+
+
 def test_missing_base_is_named(tmp_path: Path) -> None:
     engine = LocalEngine(str(tmp_path / "nowhere"), None, lambda version: None)
     ready, words = engine.wait_ready(60)
