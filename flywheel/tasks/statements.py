@@ -11,8 +11,9 @@ from typing import Any
 
 Row = Sequence[Any]
 
+# Nothing that was read as blank or bracket is given back: a page of blanks must not cost its square.
 _STATEMENT = re.compile(
-    r"""\s*[(\s]*(?:
+    r"""[(\s]*+(?:
         SELECT\b | WITH\s+(?:RECURSIVE\s+)?["\w]+\s*(?:\([^)]*\)\s*)?AS\b | VALUES\s*\(
       | INSERT\s+(?:OR\s+\w+\s+)?INTO\b
       | UPDATE\s+\S+\s+SET\b | DELETE\s+FROM\b | MERGE\s+INTO\b | TRUNCATE\b | COPY\s+\S+\s+(?:TO|FROM)\b

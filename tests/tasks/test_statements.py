@@ -30,6 +30,12 @@ def test_words_are_words(text: str) -> None:
     assert not looks_like_sql(text)
 
 
+def test_a_page_of_blanks_is_judged_at_once() -> None:
+    """It took a minute when each blank was tried as the end of the blanks: this test would not come back."""
+    assert not looks_like_sql(" " * 200_000 + "hello")
+    assert looks_like_sql("(" * 1_000 + " " * 200_000 + "SELECT 1")
+
+
 @pytest.mark.parametrize(
     ("statement", "ordered"),
     [
