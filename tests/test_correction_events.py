@@ -73,7 +73,7 @@ def test_a_correction_is_marked_up_nowhere(app: App, guest: Principal) -> None:
     assert evil not in str(caller.send("correction_try", [None, f"SELECT '{evil}' AS \"{evil}\""]).data)
     assert caller.send("correction_send", [None, None, [], "", evil]).ok
     told = caller.send("corrections_open", [])
-    assert told.ok and "Waiting" in told.data[0] and evil not in told.data[0] and "&lt;img" in told.data[0]
+    assert told.ok and "Not used" in told.data[0] and evil not in told.data[0] and "&lt;img" in told.data[0]
 
 
 def test_corrections_of_others_are_not_listed(app: App, guest: Principal) -> None:
