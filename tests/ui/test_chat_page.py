@@ -140,7 +140,7 @@ def test_unchanged_correction_is_refused_in_words(guest: Visitor) -> None:
     page.get_by_role("button", name="Dislike", exact=True).click()
     expect(page.get_by_role("textbox", name="What should it have said")).to_have_value(ANSWERS["how many customers"])
     page.get_by_role("button", name="Send correction").click()
-    expect(page.get_by_text("Nothing is changed yet")).to_be_visible()
+    expect(page.get_by_text("Change the answer, pick a reason")).to_be_visible()
     page.locator("#close-correction").click()
     expect(page.get_by_role("textbox", name="What should it have said")).to_be_hidden()
 
