@@ -25,7 +25,7 @@ OPENINGS = (
 HUB_REPO = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 MOST_NAME = 300
 """Characters of a model's name at a server."""
-HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
+HUB_ID = re.compile(r"^(?!.*\.\.)[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 
 
 def _setting(variable: str, default: str, meaning: str) -> Any:

@@ -56,6 +56,8 @@ def test_wrong_value_is_named_in_one_line(variable: str, value: str) -> None:
 def test_base_model_may_be_a_folder_or_a_hub_id(tmp_path: Path) -> None:
     assert read({"FLYWHEEL_BASE_MODEL": str(tmp_path)}).base_model == str(tmp_path)
     assert read({"FLYWHEEL_BASE_MODEL": "Qwen/Qwen3-0.6B@main"}).base_model == "Qwen/Qwen3-0.6B@main"
+    with pytest.raises(ConfigurationError, match="FLYWHEEL_BASE_MODEL"):
+        read({"FLYWHEEL_BASE_MODEL": "a/b@../../x"})
 
 
 def test_secrets_are_not_in_the_words_for_settings() -> None:
