@@ -38,8 +38,8 @@ OPERATIONS: dict[str, Operation] = {
 COUNTS_TOKENS = ("ask", "import", "review", "freeze")
 """Operations that need the base's tokenizer: what is too long for it is refused. A model elsewhere has none here."""
 
-LOOKS = ("list", "show")
-"""Actions of theirs that count nothing."""
+LOOKS = ("list",)
+"""Actions of theirs that count nothing; to show an item is to say what would be refused in it."""
 
 NEEDS_BASE = ("train", "evaluate", "merge", "publish")
 """Operations that need the base's files, though not the model in memory."""
