@@ -157,7 +157,8 @@ def test_a_resumed_run_misses_no_step(turned: Station) -> None:
     view = turned.training.view(OWNER, 1)
     assert (view.progress, view.phase) == (1.0, "finished")
     assert [row["step"] for row in view.metrics] == list(range(1, 61))
-    assert "resuming from checkpoint-12" in (turned.home.run_dir(1) / "log.txt").read_text()
+    # Which checkpoint is the last depends on how far it was when the signal came.
+    assert "resuming from checkpoint-" in (turned.home.run_dir(1) / "log.txt").read_text()
     assert "corrected: v1 answered 12 prompts" in view.log_tail
     assert turned.training.cpu_seconds(1) > 1
 
