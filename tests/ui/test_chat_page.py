@@ -121,7 +121,7 @@ def test_correction_is_asked_tried_sent_and_thanked(app: App, guest: Visitor) ->
     box.fill("SELECT 4711 AS n")
     page.get_by_role("button", name="Try it").click()
     expect(page.locator("#tried td").last).to_have_text("4711")
-    page.get_by_label("Wrong filter or period").check()
+    page.get_by_label("Wrong filter or period").click()
     page.get_by_label("Comment").fill("only those of this year")
     page.get_by_role("button", name="Send correction").click()
     expect(page.locator("#thanks")).to_contain_text("A reviewer looks at your correction")

@@ -40,7 +40,7 @@ def test_correcting_on_a_phone_from_thumb_to_waiting(app: App, phone: Visitor) -
     page.locator("#consent-yes").click()
     expect(page.locator("#consent")).to_be_hidden()
     page.get_by_role("button", name="Dislike", exact=True).click()
-    page.get_by_label("Wrong filter or period").check()
+    page.get_by_label("Wrong filter or period").click()
     expect(page.locator("#noted")).to_contain_text("Noted")
     box = page.get_by_role("textbox", name="What should it have said")
     box.fill("SELECT count(*) AS customers FROM customers WHERE name IS NOT NULL")

@@ -47,7 +47,7 @@ def test_a_thumb_is_kept_and_learnt_from_after_a_yes(app: App, guest: Visitor) -
     page.get_by_role("button", name="Your data").click()
     expect(page.get_by_label("Flywheel may learn from what I write here")).to_be_checked()
     expect(page.locator("#consent")).to_be_hidden()
-    page.get_by_label("Don't learn from this conversation").check()
+    page.get_by_label("Don't learn from this conversation").click()
     expect(page.get_by_label("Don't learn from this conversation")).to_be_enabled()
     page.reload()
     page.get_by_role("button", name="Your data").click()
