@@ -132,7 +132,7 @@ def _spacefile(args: Namespace) -> int:
     from flywheel import deploying
 
     result = deploying.write_front_matter(Path(args.spacefile) if args.spacefile else None)
-    print(json.dumps(result) if args.json else report.pairs(result))
+    print(json.dumps(result) if args.json else report.result(args, result))
     return 0
 
 
@@ -153,7 +153,7 @@ def _show(events: Iterable[Event], args: Namespace) -> int:
             code = int(event["exit"])
     progress.end()
     if not shown and not args.json and code == 0:
-        print("Nothing there yet.")
+        print(report.nothing(args))
     return code
 
 

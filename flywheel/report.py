@@ -4,6 +4,8 @@ import textwrap
 from argparse import Namespace
 from typing import Any, TextIO
 
+from flywheel import report_wheel
+
 Record = dict[str, Any]
 
 
@@ -37,6 +39,11 @@ def result(args: Namespace, record: Record) -> str:
     """One result of a command as text."""
     formatter = FORMATTERS.get(args.command)
     return formatter(record) if formatter else pairs(record)
+
+
+def nothing(args: Namespace) -> str:
+    """What a list without entries says."""
+    return report_wheel.NOTHING.get(args.command, "Nothing there yet.")
 
 
 def pairs(record: Record) -> str:
@@ -200,7 +207,7 @@ def _publish(record: Record) -> str:
     return f"{record['words']}\n{done['visibility'].capitalize()}. Load it: {load}"
 
 
-FORMATTERS = {
+FORMATTERS = report_wheel.FORMATTERS | {
     "doctor": _doctor,
     "login-link": _login_link,
     "deploy": _deploy,

@@ -2,10 +2,8 @@
 
 import shutil
 import threading
-from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
@@ -15,29 +13,19 @@ from flywheel.errors import Conflict, Forbidden
 from flywheel.roles import Principal, Role
 from flywheel.services import Services, build_services
 from flywheel.settings import Settings, read
-from storage.backup import Step
 from storage.conversations import Turn
 from storage.runs import RunStore
 from storage.versions import VersionStore
 from tests.support.adapters import make_adapter
 from tests.support.station import OWNER, REVIEWER
+from tests.support.steps import finish
 from tests.support.tiny import make_tiny_model
 from trainers import environment
 from trainers.files import sha256_of
 from trainers.job import ADAPTER_FILES
 
-T = TypeVar("T")
 GUEST = Principal("guest:1", Role.GUEST)
 QUESTION = "which customers bought a red bike"
-
-
-def finish(steps: Generator[Step, None, T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: T = end.value
-            return result
 
 
 def answer(services: Services) -> Turn:

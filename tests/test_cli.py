@@ -81,6 +81,20 @@ def test_same_rows_freeze_to_the_same_version(run: Run, rows: Path) -> None:
     assert code == 0 and first["id"] == again["id"] == "d1"
     assert first["created_now"] and not again["created_now"]
     assert first["counts"]["train"] == 1
+    assert "d1: 1 train" in run("freeze")[1] and "the same version" in run("freeze")[1]
+    assert "d1: 1 train" in run("datasets", "list")[1]
+    assert "0 added, 0 removed" in run("datasets", "diff", "d1", "d1")[1]
+
+
+def test_empty_lists_say_what_comes_next(run: Run) -> None:
+    for command, words in (
+        ("datasets", "freeze"),
+        ("runs", "train"),
+        ("versions", "`v0`"),
+        ("review", "Nothing waits"),
+    ):
+        code, out, _ = run(command, "list")
+        assert code == 0 and words in out
 
 
 def test_pending_rows_are_decided_without_a_browser(run: Run, rows: Path) -> None:

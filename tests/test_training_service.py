@@ -4,12 +4,13 @@ import dataclasses
 import os
 import signal
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from flywheel import programs
+from flywheel import programs, report
 from flywheel.errors import Conflict, Damaged, Forbidden, InvalidInput, NotFound, Unavailable
 from storage.runs import Run
 from tests.support.station import LESSONS, OWNER, QUICK, REVIEWER, Station, open_station, settings_for
@@ -171,6 +172,17 @@ def test_a_finished_run_is_a_scored_version(turned: Station) -> None:
     verdict = turned.versions.verdict(OWNER, "v1")
     assert verdict.state == "passed"
     assert any("no general suite" in reason for reason in verdict.reasons)
+
+
+def test_a_terminal_is_told_lines_and_no_records(turned: Station) -> None:
+    version = report.result(
+        Namespace(command="versions"), dataclasses.asdict(turned.versions.show(OWNER, "v1"))
+    ).splitlines()
+    assert version[0].startswith("v1: candidate, from d1, run 1, on ")
+    assert " ".join(version[1].split()) == "corrected v0 0.0% of 12 [0% to 24%], v1 100.0% of 12 [76% to 100%]"
+    assert version[2] == "  gate: passed, compared with v0"
+    view = report.result(Namespace(command="runs"), dataclasses.asdict(turned.training.view(OWNER, 1))).splitlines()
+    assert view[0] == "run 1: sft on d1, preset standard, finished, made v1" and view[1].startswith("step 60, loss ")
 
 
 def test_answers_stand_side_by_side(turned: Station) -> None:

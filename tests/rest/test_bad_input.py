@@ -73,7 +73,8 @@ def test_what_is_not_read_is_refused_by_name(guest: Program, changes: dict[str, 
 
 @pytest.mark.parametrize("text", ["", "  ", "x" * 8001, "null\0byte"])
 def test_text_nobody_can_answer_is_refused(guest: Program, text: str) -> None:
-    told(guest.http.post(PATH, json=body(messages=[{"role": "user", "content": text}])), 400)
+    error = told(guest.http.post(PATH, json=body(messages=[{"role": "user", "content": text}])), 400)
+    assert "message" in error["message"] and len(error["message"]) < 300
 
 
 def test_half_a_character_is_refused(guest: Program) -> None:
@@ -86,8 +87,8 @@ def test_half_a_character_is_refused(guest: Program) -> None:
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 50_000, b'{"model": 1e999999}'])
 def test_broken_json_is_400(guest: Program, raw: bytes) -> None:
-    told(guest.http.post(PATH, content=raw), 400)
-    told(guest.http.post("/v1/feedback", content=raw), 400)
+    for path in (PATH, "/v1/feedback"):
+        assert told(guest.http.post(path, content=raw), 400)["type"] == "invalid_request_error"
 
 
 def test_large_body_is_413(guest: Program) -> None:
@@ -130,7 +131,8 @@ def test_revoking_ends_a_key_at_once(app: App, guest: Program) -> None:
 def test_cookie_opens_nothing(app: App, role: Role) -> None:
     cookie = app.services.identity.cookie(Principal("local:owner", role)).split(";")[0]
     for path in (PATH, "/v1/feedback"):
-        told(httpx.post(app.url + path, json=body(), headers={"Cookie": cookie}), 401)
+        error = told(httpx.post(app.url + path, json=body(), headers={"Cookie": cookie}), 401)
+        assert error["code"] == "invalid_api_key"
 
 
 def test_page_of_another_site_is_refused(guest: Program) -> None:

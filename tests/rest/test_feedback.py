@@ -119,3 +119,4 @@ def test_foreign_and_unknown_turns_are_404(
 def test_turn_of_a_person_at_the_page_is_foreign(app: App, guest: Program) -> None:
     *_, last = app.services.chat.reply(Principal("guest:" + "c" * 32, Role.GUEST), None, "who are you")
     told(guest.http.post("/v1/feedback", json={"turn_id": last.turn_id, "rating": "up"}), 404)
+    assert rows(app, last.turn_id) == 0

@@ -5,14 +5,12 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Generator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from storage import archive, restore
-from storage.backup import Packed, Step, pack
+from storage.backup import Packed, pack
 from storage.conversations import ConversationStore
 from storage.database import Database
 from storage.errors import DiskFull, HomeLocked, NoBackup, StorageError
@@ -22,17 +20,7 @@ from storage.lock import HomeLock
 from storage.restore import Restored, unpack
 from storage.runs import RunStore
 from storage.versions import VersionStore
-
-T = TypeVar("T")
-
-
-def finish(steps: Generator[Step, None, T]) -> T:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+from tests.support.steps import finish
 
 
 def packed(db: Database, home: Home, out: Path, checkpoints: bool = False) -> Packed:
