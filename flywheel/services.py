@@ -37,6 +37,7 @@ from flywheel.settings import Settings
 from flywheel.standing import Standing
 from flywheel.standins import StandIns
 from flywheel.tasks.build import Task, build_task
+from flywheel.teacher import Teacher
 from flywheel.training import Training
 from flywheel.validity import Rules
 from flywheel.versions import Versions
@@ -76,6 +77,7 @@ class Services:
     base: BaseModel
     engine: Engine
     task: Task
+    teacher: Teacher
     chat: Chat
     drafts: Drafts
     standins: StandIns
@@ -190,6 +192,7 @@ def _compose(
         base=base,
         engine=engine,
         task=task,
+        teacher=Teacher(settings),
         chat=chat,
         drafts=Drafts(chat, task),
         standins=StandIns(chat.threads, task),

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from flywheel.errors import ConfigurationError
 
 OPENAI_URL = "https://api.openai.com/v1"
+MOST_NAME = 300
+"""Characters of a model's name at a server."""
 
 
 def number(variable: str, value: str, low: float, high: float, wanted: str, *, above: bool = False) -> float:
@@ -29,10 +31,19 @@ def count(variable: str, value: str, most: int) -> int:
     raise ConfigurationError(f"{variable} is `{value[:200]}`. Set it to a whole number from 1 to {most}.")
 
 
-def check_server(url: str, key: str) -> None:
-    """The address and the key of the server. Neither a key nor a password is ever repeated in a message."""
+def served_name(variable: str, value: str) -> str:
+    """The name of a model at a server: any text that is one line."""
+    if not value.isprintable() or len(value) > MOST_NAME:
+        raise ConfigurationError(f"{variable} is {value[:200]!r}. Set it to the model's name at the server.")
+    return value
+
+
+def check_server(url: str, key: str, prefix: str = "OPENAI") -> None:
+    """The address and the key of the server, by the start of their variables' names. Neither a key nor a password is
+    ever repeated in a message."""
+    at, with_key = f"{prefix}_BASE_URL", f"{prefix}_API_KEY"
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigurationError("OPENAI_API_KEY holds a blank or a sign that no key has. Copy the key again.")
+        raise ConfigurationError(f"{with_key} holds a blank or a sign that no key has. Copy the key again.")
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
@@ -40,15 +51,11 @@ def check_server(url: str, key: str) -> None:
         usable = False
     if not usable:
         example = "`http://localhost:11434/v1`"
-        raise ConfigurationError(
-            f"OPENAI_BASE_URL is `{ascii(url[:200])[1:-1]}`. Set it to an address such as {example}."
-        )
+        raise ConfigurationError(f"{at} is `{ascii(url[:200])[1:-1]}`. Set it to an address such as {example}.")
     if parts.username is not None or parts.query or parts.fragment:
         raise ConfigurationError(
-            f"OPENAI_BASE_URL holds more than an address of `{parts.hostname}`. "
-            "Leave name, password, `?` and `#` out, and set OPENAI_API_KEY to the key."
+            f"{at} holds more than an address of `{parts.hostname}`. "
+            f"Leave name, password, `?` and `#` out, and set {with_key} to the key."
         )
     if url.rstrip("/") == OPENAI_URL and not key:
-        raise ConfigurationError(
-            f"OPENAI_BASE_URL is `{url}`, which needs a key, and OPENAI_API_KEY is empty. Set one of the two."
-        )
+        raise ConfigurationError(f"{at} is `{url}`, which needs a key, and {with_key} is empty. Set one of the two.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import ConfigurationError
-from flywheel.setting_values import OPENAI_URL, check_server, count, number
+from flywheel.setting_values import OPENAI_URL, check_server, count, number, served_name
 
 OPENINGS = (
     "GRADIO_VIBE_MODE",
@@ -23,8 +23,6 @@ OPENINGS = (
     "GRADIO_LOCAL_DEV_MODE",
 )
 HUB_REPO = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
-MOST_NAME = 300
-"""Characters of a model's name at a server."""
 HUB_ID = re.compile(r"^(?!.*\.\.)[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 
 
@@ -63,6 +61,11 @@ class Settings:
         "OPENAI_BASE_URL", OPENAI_URL, "address of that server, for example `http://localhost:11434/v1`"
     )
     openai_api_key: str = _secret("OPENAI_API_KEY", "key for that server, empty where it needs none")
+    teacher_model: str = _setting("FLYWHEEL_TEACHER_MODEL", "", "model that drafts examples for review; empty: none")
+    teacher_base_url: str = _setting(
+        "FLYWHEEL_TEACHER_BASE_URL", OPENAI_URL, "address of the OpenAI-compatible server that runs it"
+    )
+    teacher_api_key: str = _secret("FLYWHEEL_TEACHER_API_KEY", "key for that server, empty where it needs none")
     guest_chat: bool = _setting("FLYWHEEL_GUEST_CHAT", "on", "`on`: anyone who opens the page may chat; `off`")
     owners: tuple[str, ...] = _setting(
         "FLYWHEEL_OWNERS", "", "Hub names that own this Space, separated by commas; empty: the Space's author"
@@ -127,6 +130,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     remote = _choice("FLYWHEEL_ENGINE", raw["engine"], ("local", "openai")) == "openai"
     if remote:
         check_server(raw["openai_base_url"], raw["openai_api_key"])
+    if raw["teacher_model"]:
+        check_server(raw["teacher_base_url"], raw["teacher_api_key"], "FLYWHEEL_TEACHER")
     return Settings(
         home=_path("FLYWHEEL_HOME", raw["home"]).absolute(),
         base_model=_served_name(raw["base_model"]) if remote else _base_model(raw["base_model"]),
@@ -139,6 +144,9 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         engine=raw["engine"],
         openai_base_url=raw["openai_base_url"].rstrip("/"),
         openai_api_key=raw["openai_api_key"],
+        teacher_model=served_name("FLYWHEEL_TEACHER_MODEL", raw["teacher_model"]),
+        teacher_base_url=raw["teacher_base_url"].rstrip("/"),
+        teacher_api_key=raw["teacher_api_key"],
         guest_chat=_choice("FLYWHEEL_GUEST_CHAT", raw["guest_chat"], ("on", "off")) == "on",
         owners=_names(raw["owners"]),
         reviewers=_names(raw["reviewers"]),
@@ -257,9 +265,7 @@ def _served_name(value: str) -> str:
             "FLYWHEEL_BASE_MODEL is `starter`, which runs in this process alone, and FLYWHEEL_ENGINE is `openai`. "
             "Set FLYWHEEL_BASE_MODEL to the model's name at the server, or FLYWHEEL_ENGINE to `local`."
         )
-    if not value.isprintable() or len(value) > MOST_NAME:
-        raise ConfigurationError(f"FLYWHEEL_BASE_MODEL is {value[:200]!r}. Set it to the model's name at the server.")
-    return value
+    return served_name("FLYWHEEL_BASE_MODEL", value)
 
 
 def _path(variable: str, value: str) -> Path:
