@@ -3,64 +3,21 @@
 Formats and calls one service method a handler; rights, leases and validity are the services' matter.
 """
 
-from html import escape
 from typing import Any
 
 import gradio as gr
 
 from flywheel.curation import Item
 from flywheel.errors import InvalidInput
-from flywheel.redaction.redact import find
-from flywheel.roles import Role
+from flywheel.roles import Principal, Role
 from flywheel.services import Services
-from flywheel.ui import markup
+from flywheel.ui import markup, review_keys
+from flywheel.ui.review_parts import Place, State, item_view, panels, parts, result_view
 from flywheel.ui.shell import caller, strip
 from flywheel.ui.wiring import on_load, wire
 from storage.examples import Example
 
 PAGE = 50
-State = tuple[str, str] | None
-"""The item on the page and the event it was read at: a decision on anything newer is refused by the service."""
-
-KEYS_HELP = (
-    "Keys: j / k next and previous · a approve · e edit · x redact personal data · r reject (type the reason, Enter) · "
-    "s skip · u undo the last decision"
-)
-# Clicks what a mouse would click; never while a person types, never with Ctrl, Alt or Meta held. A decision waits until
-# the page shows the item it is for: one key held down must not decide what nobody has seen.
-KEYS_SCRIPT = """<script>
-(() => {
-  let seen = '', waitUntil = 0;
-  const shown = () => document.querySelector('#item')?.textContent ?? '';
-  const decide = (id) => {
-    if (shown() === seen && Date.now() < waitUntil) return;
-    const it = document.getElementById(id);
-    if (!it || it.disabled) return;
-    seen = shown(); waitUntil = Date.now() + 3000;
-    it.click();
-  };
-  const focus = (id) => document.querySelector('#' + id + ' textarea, #' + id + ' input')?.focus();
-  const step = (by) => {
-    const all = [...document.querySelectorAll('#queue input[type=radio]')];
-    all[all.findIndex((radio) => radio.checked) + by]?.click();
-  };
-  const actions = {
-    a: () => decide('approve'), s: () => decide('skip'), u: () => document.getElementById('undo')?.click(),
-    x: () => document.getElementById('redact')?.click(),
-    e: () => focus('completion'), r: () => focus('reason'), j: () => step(1), k: () => step(-1),
-  };
-  document.addEventListener('keydown', (event) => {
-    if (!location.pathname.endsWith('/review') || event.ctrlKey || event.altKey || event.metaKey) return;
-    const at = event.target;
-    if (at.closest('textarea, select, [contenteditable=true]') || (at.tagName === 'INPUT' && at.type !== 'radio')) {
-      if (event.key === 'Escape') at.blur();
-      return;
-    }
-    const action = actions[event.key];
-    if (action) { event.preventDefault(); action(); }
-  });
-})();
-</script>"""
 
 
 class ReviewPage:
@@ -70,6 +27,7 @@ class ReviewPage:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._parts, self._panels = parts(services), panels(services)
 
     def build(self) -> None:
         """Lay out the page and wire it."""
@@ -85,6 +43,7 @@ class ReviewPage:
                     load = gr.Button("Load example corrections", elem_id="load-corrections")
             with gr.Column(scale=5, min_width=320, visible="hidden") as body:
                 view = gr.HTML(elem_id="item")
+                more = [part for panel in self._panels if panel.side == "above" for part in panel.build()]
                 completion = gr.Textbox(label="Corrected answer", lines=5, max_lines=5, elem_id="completion")
                 result = gr.HTML(elem_id="result")
                 with gr.Column(visible=False) as guard, gr.Row(elem_classes="fw-bottom"):
@@ -101,9 +60,10 @@ class ReviewPage:
                         placeholder="Enter rejects", elem_id="reason",
                     )  # fmt: skip
                     reject = gr.Button("Reject", variant="stop", elem_id="reject")
-                gr.Markdown(KEYS_HELP, elem_classes="fw-keys")
+                more += [part for panel in self._panels if panel.side == "below" for part in panel.build()]
+                gr.HTML(review_keys.help_view(), elem_id="keys")
         item = {"current": current, "completion": completion}
-        shown = [view, completion, result, guard, keep, current, body]
+        shown = [view, completion, result, guard, keep, current, body, *more]
         # The next item comes with the decision on this one: a second round trip would let a fast hand decide twice.
         fresh = [queue, hint, *shown]
         on_load(self.refresh, {}, fresh, "review_open")
@@ -117,6 +77,9 @@ class ReviewPage:
         rejected = {"current": current, "reason": reason}
         wire(reject.click, self.reject, rejected, [*fresh, last, reason], "review_reject")
         wire(reason.submit, self.reject, rejected, [*fresh, last, reason], "review_reject_key")
+        place = Place(current, completion, shown, fresh, self.open, self.refresh)
+        for panel in self._panels:
+            panel.wire(place)
 
     def refresh(self, request: gr.Request) -> tuple[Any, ...]:
         """The queue as it is now, its first item chosen and open."""
@@ -139,14 +102,22 @@ class ReviewPage:
         )
         return self.refresh(request)
 
-    def open(self, example_id: str | None, request: gr.Request) -> tuple[str, str, str, Any, str, State, Any]:
+    def open(self, example_id: str | None, request: gr.Request) -> tuple[Any, ...]:
         """One item: conversation, diff, proposal and what the proposal returns."""
+        who = caller(request)
         if not example_id:
-            return "", "", "", gr.Column(visible=False), "", None, gr.Column(visible="hidden")
-        item = self._services.curation.item(caller(request), example_id)
+            nothing = ("", "", "", gr.Column(visible=False), "", None, gr.Column(visible="hidden"))
+            return *nothing, *self._opened(who, None)
+        item = self._services.curation.item(who, example_id)
         current = (example_id, item.example.event_id)
         text = item.example.completion
-        return item_view(item), text, result_view(item, text), guard_of(item), "", current, gr.Column(visible=True)
+        told = item_view(self._parts, item), text, result_view(item, text)
+        return *told, guard_of(item), "", current, gr.Column(visible=True), *self._opened(who, item)
+
+    def _opened(self, who: Principal, item: Item | None) -> list[Any]:
+        """What the panels show of an item, in the order they were laid out."""
+        sides = (panel for side in ("above", "below") for panel in self._panels if panel.side == side)
+        return [value for panel in sides for value in panel.open(who, item)]
 
     def check(self, current: State, completion: str, request: gr.Request) -> tuple[str, Any]:
         """What the edited answer would return and holds, nothing decided."""
@@ -222,68 +193,6 @@ def hint_of(waiting: int, counts: dict[str, int], *, bundled: bool) -> str:
     )
 
 
-def item_view(item: Item) -> str:
-    """The conversation, what the model said, and the proposal as a diff."""
-    example = item.example
-    # A redacted prompt stands in place of the conversation, which would show what was taken out.
-    said = [(turn.role, turn.content) for turn in item.thread[-8:] if not example.redacted]
-    said = said or [(message["role"], message["content"]) for message in example.prompt]
-    talk = [f"<p><b>{escape(role)}</b> {marked(content)}</p>" for role, content in said]
-    told = [
-        ("from", example.provenance),
-        ("by", pseudonym(example.created_by)),
-        ("when", f"{example.created:%d %b %H:%M}"),
-    ]
-    if example.version:
-        told.append(("answered by", example.version))
-    if example.reasons:
-        told.append(("reasons", ", ".join(example.reasons)))
-    parts = [markup.facts(told), f'<div class="fw-talk">{"".join(talk)}</div>']
-    if example.comment:
-        parts.append(markup.note(f"Comment: {example.comment}"))
-    if example.answer is not None:
-        parts.append("<h4>What changes</h4>" + markup.diff(item.diff))
-    return "".join(parts)
-
-
 def guard_of(item: Item) -> Any:
     """The means against personal data are there when some was found."""
     return gr.Column(visible=item.private is not None)
-
-
-def marked(text: str) -> str:
-    """A text with what was found in it marked by element and type."""
-    parts, at = [], 0
-    for span in find(text):
-        found = f'<mark title="{span.type}">{escape(text[span.start : span.end])}</mark>'
-        parts += [escape(text[at : span.start]), found, f"<sub>{span.type}</sub>"]
-        at = span.end
-    return "".join([*parts, escape(text[at:])])
-
-
-def result_view(item: Item, completion: str) -> str:
-    """What the proposal holds and returns when it is run, or why it cannot be approved."""
-    parts = [markup.note(item.problem, "bad")] if item.problem else []
-    if item.private:
-        words = f"{item.private[0].upper()}{item.private[1:]}. Redact it (x), or say below why it is kept."
-        parts.append(markup.note(words, "warn"))
-        if find(completion):
-            parts.append(f'<div class="fw-talk"><p>{marked(completion)}</p></div>')
-    outcome = item.outcome
-    if outcome is not None and outcome.columns:
-        cut = " (cut)" if outcome.truncated else ""
-        parts.append(markup.table(outcome.columns, outcome.rows, f"Result: {count(len(outcome.rows))}{cut}", limit=20))
-    elif outcome is not None and not item.problem and outcome.sentence:
-        parts.append(markup.note(outcome.sentence))
-    return "".join(parts)
-
-
-def count(rows: int) -> str:
-    """A number of rows in words."""
-    return "1 row" if rows == 1 else f"{rows} rows"
-
-
-def pseudonym(person: str) -> str:
-    """A person as reviewers see them: the kind and a few characters, never a whole cookie id."""
-    kind, _, rest = person.partition(":")
-    return f"{kind} {rest[:6]}" if kind == "guest" else person

@@ -12,11 +12,11 @@ from gradio.components.navbar import Navbar
 from flywheel import census
 from flywheel.roles import Role
 from flywheel.services import Services
-from flywheel.ui import text
+from flywheel.ui import review_keys, text
 from flywheel.ui.chat import ChatPage
 from flywheel.ui.corrections import CorrectionsPage
 from flywheel.ui.data import DataPage
-from flywheel.ui.review import KEYS_SCRIPT, ReviewPage
+from flywheel.ui.review import ReviewPage
 from flywheel.ui.shell import caller, guarded, on_open
 from flywheel.ui.space import SpaceBar
 from flywheel.ui.train import TrainPage
@@ -111,7 +111,11 @@ def look() -> dict[str, Any]:
         link_text_color="*primary_700",
         link_text_color_dark="*primary_300",
     )
-    return {"theme": theme, "css_paths": STYLES, "head": f"<style>{FRAME.read_text()}</style>{UNLABEL}{KEYS_SCRIPT}"}
+    return {
+        "theme": theme,
+        "css_paths": STYLES,
+        "head": f"<style>{FRAME.read_text()}</style>{UNLABEL}{review_keys.SCRIPT}",
+    }
 
 
 class _Admission:

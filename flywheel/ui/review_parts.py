@@ -1,0 +1,147 @@
+"""What the review page shows of one item: a list of parts, each one section, read from top to bottom.
+
+A part only tells and has no buttons: a function from an item to markup. What has buttons is a panel. Both are hooked in
+here and nowhere else, so that a package adds a section without touching the page. Knows no service by itself.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal, Protocol
+
+import gradio as gr
+
+from flywheel.curation import Item
+from flywheel.redaction.redact import find
+from flywheel.roles import Principal
+from flywheel.services import Services
+from flywheel.ui import markup
+
+State = tuple[str, str] | None
+"""The item on the page and the event it was read at: a decision on anything newer is refused by the service."""
+Part = Callable[[Item], str]
+"""One section of an item as markup; empty where there is nothing to say."""
+SHOWN_TURNS = 8
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a panel may use of the page when it wires its events."""
+
+    current: gr.State
+    """Holds a State; hand it to handlers as an input."""
+    completion: gr.Textbox
+    """The proposal as it stands in the box."""
+    shown: Sequence[Any]
+    """Outputs of `open`: the item drawn anew."""
+    fresh: Sequence[Any]
+    """Outputs of `refresh`: the queue and its first item drawn anew."""
+    open: Callable[[str | None, gr.Request], tuple[Any, ...]]
+    refresh: Callable[[gr.Request], tuple[Any, ...]]
+
+
+class Panel(Protocol):
+    """A section with components of its own."""
+
+    side: Literal["above", "below"]
+    """Of the box with the answer and its buttons."""
+
+    def build(self) -> Sequence[Any]:
+        """Lay it out; the components that change with the item."""
+
+    def wire(self, place: Place) -> None:
+        """Tie its events, once the whole page is laid out. Each event stands in `census`."""
+
+    def open(self, who: Principal, item: Item | None) -> Sequence[Any]:
+        """What those components become for an item; None: none is open."""
+
+
+def parts(services: Services) -> list[Part]:
+    """The sections of an item, top to bottom."""
+    return [origin, conversation, comment, difference]
+
+
+def panels(services: Services) -> list[Panel]:
+    """The sections with buttons, in their order on each side."""
+    return []
+
+
+def item_view(sections: Sequence[Part], item: Item) -> str:
+    """All sections that have something to say."""
+    return "".join(section(item) for section in sections)
+
+
+def origin(item: Item) -> str:
+    """Who, when, from where."""
+    example = item.example
+    told: list[tuple[str, object]] = [
+        ("from", example.provenance),
+        ("by", pseudonym(example.created_by)),
+        ("when", f"{example.created:%d %b %H:%M}"),
+    ]
+    if example.version:
+        told.append(("answered by", example.version))
+    if example.reasons:
+        told.append(("reasons", ", ".join(example.reasons)))
+    return markup.facts(told)
+
+
+def conversation(item: Item) -> str:
+    """What was said, up to the answer; the earlier part of a long talk is folded away."""
+    example = item.example
+    # A redacted prompt stands in place of the conversation, which would show what was taken out.
+    said = [(turn.role, turn.content) for turn in item.thread if not example.redacted]
+    said = said or [(message["role"], message["content"]) for message in example.prompt]
+    lines = [f"<p><b>{escape(role)}</b> {marked(content)}</p>" for role, content in said]
+    before, last = lines[:-SHOWN_TURNS], lines[-SHOWN_TURNS:]
+    folded = f"<details><summary>{len(before)} earlier</summary>{''.join(before)}</details>" if before else ""
+    return f'<div class="fw-talk">{folded}{"".join(last)}</div>'
+
+
+def comment(item: Item) -> str:
+    """What the person wrote beside it."""
+    return markup.note(f"Comment: {item.example.comment}") if item.example.comment else ""
+
+
+def difference(item: Item) -> str:
+    """From the answer to the proposal."""
+    return "<h4>What changes</h4>" + markup.diff(item.diff) if item.example.answer is not None else ""
+
+
+def marked(text: str) -> str:
+    """A text with what was found in it marked by element and type."""
+    pieces, at = [], 0
+    for span in find(text):
+        found = f'<mark title="{span.type}">{escape(text[span.start : span.end])}</mark>'
+        pieces += [escape(text[at : span.start]), found, f"<sub>{span.type}</sub>"]
+        at = span.end
+    return "".join([*pieces, escape(text[at:])])
+
+
+def result_view(item: Item, completion: str) -> str:
+    """What the proposal holds and returns when it is run, or why it cannot be approved."""
+    pieces = [markup.note(item.problem, "bad")] if item.problem else []
+    if item.private:
+        words = f"{item.private[0].upper()}{item.private[1:]}. Redact it (x), or say below why it is kept."
+        pieces.append(markup.note(words, "warn"))
+        if find(completion):
+            pieces.append(f'<div class="fw-talk"><p>{marked(completion)}</p></div>')
+    outcome = item.outcome
+    if outcome is not None and outcome.columns:
+        cut = " (cut)" if outcome.truncated else ""
+        title = f"Result: {count(len(outcome.rows))}{cut}"
+        pieces.append(markup.table(outcome.columns, outcome.rows, title, limit=20))
+    elif outcome is not None and not item.problem and outcome.sentence:
+        pieces.append(markup.note(outcome.sentence))
+    return "".join(pieces)
+
+
+def count(rows: int) -> str:
+    """A number of rows in words."""
+    return "1 row" if rows == 1 else f"{rows} rows"
+
+
+def pseudonym(person: str) -> str:
+    """A person as reviewers see them: the kind and a few characters, never a whole cookie id."""
+    kind, _, rest = person.partition(":")
+    return f"{kind} {rest[:6]}" if kind == "guest" else person
