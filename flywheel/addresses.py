@@ -59,6 +59,30 @@ def accepted_hosts(settings: Settings) -> frozenset[str] | None:
     return LOOPBACK_NAMES | {name} | ({own} if own else set())
 
 
+def sender(peer: str, passed_on: str, *, on_space: bool) -> str:
+    """The network that a request came from, as one address (IPv6: its /64); empty where that tells nobody apart.
+
+    `peer` holds the connection; `passed_on` is what X-Forwarded-For says. Anybody can send that header, so it counts on
+    a Space alone, where every request comes through a proxy that adds to its end whom it saw. On this machine
+    everybody has the same address.
+    """
+    seen = [_parsed(text) for text in passed_on.split(",")[::-1]] if on_space else [_parsed(peer)]
+    known = [address for address in seen if address is not None and not address.is_loopback]
+    # Further proxies of the Space's own stand in its private network.
+    address = next((address for address in known if address.is_global), None if on_space else next(iter(known), None))
+    if address is None:
+        return ""
+    return str(ipaddress.ip_network((address, 64), strict=False) if address.version == 6 else address)
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text.strip().strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def require_free_port(settings: Settings) -> None:
     """Raise Unavailable when something already listens there. Cheap, so it is asked before anything is loaded."""
     family = socket.AF_INET6 if ":" in settings.server_name else socket.AF_INET

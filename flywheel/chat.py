@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from flywheel.errors import Forbidden, InvalidInput
+from flywheel.fair import FairUse
 from flywheel.history import Message, prompt_of
 from flywheel.questions import Question, Questions
 from flywheel.reply import Update
@@ -50,6 +51,7 @@ class Chat:
         self._conversations, self._feedback, self._examples = conversations, feedback, examples
         self._task, self._served = task, served
         self._questions = Questions(database, conversations, engine, task)
+        self._fair = FairUse(conversations, settings)
         self.threads = Threads(conversations, feedback, examples)
 
     def conversations(
@@ -81,7 +83,7 @@ class Chat:
         self._admit(who)
         check_text(text, "message", MOST_MESSAGE)
         conversation, turn = (None, None) if place is None else self.threads.at(who, place)
-        yield from self._questions.ask(
+        yield from self._ask(
             Question(
                 who, conversation.id if conversation else None, text, version or self._served(),
                 sampling or self.usual_sampling(), source, after=turn.id if turn else None,
@@ -96,7 +98,7 @@ class Chat:
         self._admit(who)
         _, turn = self.threads.at(who, turn_id)
         asked = self.threads.own_turn(who, (turn and turn.role == "assistant" and turn.parent_id) or turn_id, "user")
-        yield from self._questions.ask(
+        yield from self._ask(
             Question(
                 who, asked.conversation_id, asked.content, self._served(), self.usual_sampling(), source, again=asked
             )
@@ -109,11 +111,15 @@ class Chat:
         check_text(text, "message", MOST_MESSAGE)
         if text == asked.content:
             raise InvalidInput("The question is what it was. Change it, or use Retry for another answer to it.")
-        yield from self._questions.ask(
+        yield from self._ask(
             Question(
                 who, asked.conversation_id, text, self._served(), self.usual_sampling(), source, instead_of=asked
             )
         )  # fmt: skip
+
+    def _ask(self, question: Question) -> Iterator[Update]:
+        """Follow the answer, counted for whoever asks. Raises LimitReached."""
+        return self._fair.counted(question.who, question.source, self._questions.ask(question))
 
     def _admit(self, who: Principal) -> None:
         require(who, Role.GUEST)
@@ -155,7 +161,7 @@ class Chat:
         if system is not None:
             check_text(system, "system message", MOST_CORRECTION)
         conversation = None if after is None else self.answer(who, after).conversation_id
-        yield from self._questions.ask(
+        yield from self._ask(
             Question(
                 who, conversation, text, version or self._served(), sampling or Sampling(), "rest",
                 after=after, told=tuple(told), system=system, user=user,

@@ -58,6 +58,14 @@ class TooMany(Unavailable):
     status = 429
 
 
+class LimitReached(TooMany):
+    """One person, program or address has had as many answers as it gets; more are given after `wait_s` seconds."""
+
+    def __init__(self, words: str, wait_s: float) -> None:
+        super().__init__(words)
+        self.wait_s = wait_s
+
+
 class Damaged(FlywheelError, ValueError):
     """A file does not hold what was written into it."""
 

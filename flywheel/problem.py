@@ -5,14 +5,17 @@ One mapping from our errors to theirs, so that every edge says the same. Knows n
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 
-from flywheel.errors import PUBLIC, FlywheelError, NotFound, TooMany
+from flywheel.errors import PUBLIC, FlywheelError, LimitReached, NotFound, TooMany
 from storage.errors import BadValue, DiskFull, Missing, Stale, Unwritten
 
 PREFIX = "/v1"
 AGAIN_SOON_S, AGAIN_LATER_S = 2, 5
 """Seconds of Retry-After: where places come free all the time, and where a model loads or a disk is full."""
+LONGEST_RETRY_S = 60
+"""OpenAI's clients wait so long at most; a longer wait is the person's to decide on, so they are told not to try."""
 KINDS = {
     400: ("invalid_request_error", "invalid_value"),
     401: ("invalid_request_error", "invalid_api_key"),
@@ -35,7 +38,14 @@ class Problem(FlywheelError):
     """A request that fails: what is wrong, and which field of it is."""
 
     def __init__(
-        self, status: int, words: str, *, param: str | None = None, code: str | None = None, allow: str = ""
+        self,
+        status: int,
+        words: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        allow: str = "",
+        wait_s: float | None = None,
     ) -> None:
         super().__init__(words)
         self.status = status
@@ -43,6 +53,8 @@ class Problem(FlywheelError):
         self.param, self.code = param, code or known
         self.allow = allow
         """The method that works at an address, where another was used."""
+        self._wait_s = wait_s
+        """Seconds until it is worth trying again, where they are known."""
 
     def body(self) -> str:
         """JSON text: `{"error": {message, type, param, code}}`, in ASCII whatever the message quotes."""
@@ -55,14 +67,19 @@ class Problem(FlywheelError):
             return {"WWW-Authenticate": "Bearer"}
         if self.allow:
             return {"Allow": self.allow}
-        wait = {429: AGAIN_SOON_S, 503: AGAIN_LATER_S}.get(self.status)
-        return {} if wait is None else {"Retry-After": str(wait)}
+        usual = {429: AGAIN_SOON_S, 503: AGAIN_LATER_S}.get(self.status)
+        wait = usual if self._wait_s is None else max(1, math.ceil(self._wait_s))
+        if wait is None:
+            return {}
+        return {"Retry-After": str(wait)} | ({"X-Should-Retry": "false"} if wait > LONGEST_RETRY_S else {})
 
 
 def problem_of(error: Exception) -> Problem:
     """The problem behind an error; one of ours keeps its words, any other is logged and told as a failure here."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, LimitReached):
+        return Problem(error.status, str(error), wait_s=error.wait_s)
     if isinstance(error, PUBLIC):
         code = "queue_full" if isinstance(error, TooMany) else "turn_not_found" if isinstance(error, NotFound) else None
         return Problem(_status(error), str(error), code=code)

@@ -1,6 +1,6 @@
 """Who is asking, and what that role may do. Knows nothing of cookies, requests or pages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from flywheel.errors import Forbidden
@@ -21,6 +21,8 @@ class Principal:
 
     id: str
     role: Role
+    address: str = field(default="", compare=False, repr=False)
+    """The network address a guest's request came from, where it tells people apart; never stored."""
 
 
 ANONYMOUS = Principal("anonymous", Role.ANONYMOUS)

@@ -1,8 +1,10 @@
-"""Checks of settings that take more than a line: the address and key of a server, numbers within bounds.
+"""Checks of settings that take more than a line: the address and key of a server, numbers, limits of use.
 
 Each raises ConfigurationError with one line that names the variable and its value. Knows no environment.
 """
 
+import re
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flywheel.errors import ConfigurationError
@@ -10,6 +12,36 @@ from flywheel.errors import ConfigurationError
 OPENAI_URL = "https://api.openai.com/v1"
 MOST_NAME = 300
 """Characters of a model's name at a server."""
+HUB_REPO = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+MOST_LIMIT = 100_000
+_PART = re.compile(r"([0-9]{1,6})\s*/\s*(minute|day)")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How many answers are given within any 60 seconds, and within any 24 hours; None: as many as are asked for."""
+
+    per_minute: int | None = None
+    per_day: int | None = None
+
+    def __str__(self) -> str:
+        parts = ((self.per_minute, "minute"), (self.per_day, "day"))
+        return ", ".join(f"{most}/{span}" for most, span in parts if most is not None) or "off"
+
+
+def limit(variable: str, value: str) -> Limit:
+    """A limit as it is written: `30/minute, 1000/day`, one of the two, or `off`."""
+    if value == "off":
+        return Limit()
+    found: dict[str, int] = {}
+    for part in value.split(","):
+        match = _PART.fullmatch(part.strip())
+        if match is None or match[2] in found or not 1 <= int(match[1]) <= MOST_LIMIT:
+            raise ConfigurationError(
+                f"{variable} is `{value[:200]}`. Set it to `off`, or to answers such as `30/minute, 1000/day`."
+            )
+        found[match[2]] = int(match[1])
+    return Limit(found.get("minute"), found.get("day"))
 
 
 def number(variable: str, value: str, low: float, high: float, wanted: str, *, above: bool = False) -> float:
@@ -59,3 +91,34 @@ def check_server(url: str, key: str, prefix: str = "OPENAI") -> None:
         )
     if url.rstrip("/") == OPENAI_URL and not key:
         raise ConfigurationError(f"{at} is `{url}`, which needs a key, and {with_key} is empty. Set one of the two.")
+
+
+def hub_repo(value: str) -> str:
+    """The name of a repository, or nothing."""
+    if not value or HUB_REPO.match(value):
+        return value
+    raise ConfigurationError(
+        f"FLYWHEEL_HUB_REPO is `{value}`. Set it to a repository's name on the Hub, such as `name/model`."
+    )
+
+
+def hub_token(value: str) -> str:
+    """A token, or nothing. It is never repeated in a message."""
+    if not value.isascii() or not value.isprintable() or " " in value:
+        words = "HF_TOKEN holds a space, a line break or another character that no token has (it is not shown here)"
+        raise ConfigurationError(f"{words}. Copy it again.")
+    return value
+
+
+def address(variable: str, value: str) -> str:
+    """An http address without a slash at its end."""
+    if re.match(r"https?://[^\s/@]+(/\S*)?$", value):
+        return value.rstrip("/")
+    raise ConfigurationError(f"{variable} is `{value}`. Set it to an address such as `https://huggingface.co`.")
+
+
+def port(value: str) -> int:
+    """A port to listen on."""
+    if value.isascii() and value.isdigit() and 0 < int(value) < 65536:
+        return int(value)
+    raise ConfigurationError(f"GRADIO_SERVER_PORT is `{value}`. Set it to a number from 1 to 65535.")

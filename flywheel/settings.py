@@ -12,7 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import ConfigurationError
-from flywheel.setting_values import OPENAI_URL, check_server, count, number, served_name
+from flywheel.setting_values import (
+    OPENAI_URL,
+    Limit,
+    address,
+    check_server,
+    count,
+    hub_repo,
+    hub_token,
+    limit,
+    number,
+    port,
+    served_name,
+)
 
 OPENINGS = (
     "GRADIO_VIBE_MODE",
@@ -22,7 +34,6 @@ OPENINGS = (
     "GRADIO_DEBUG",
     "GRADIO_LOCAL_DEV_MODE",
 )
-HUB_REPO = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 HUB_ID = re.compile(r"^(?!.*\.\.)[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 
 
@@ -67,6 +78,16 @@ class Settings:
     )
     teacher_api_key: str = _secret("FLYWHEEL_TEACHER_API_KEY", "key for that server, empty where it needs none")
     guest_chat: bool = _setting("FLYWHEEL_GUEST_CHAT", "on", "`on`: anyone who opens the page may chat; `off`")
+    guest_limit: Limit = _setting(
+        "FLYWHEEL_GUEST_LIMIT", "30/minute, 1000/day", "answers for one guest of the page; `off`: no limit"
+    )
+    person_limit: Limit = _setting(
+        "FLYWHEEL_PERSON_LIMIT", "30/minute, 1000/day", "answers for one person who signed in with Hugging Face"
+    )
+    address_limit: Limit = _setting(
+        "FLYWHEEL_ADDRESS_LIMIT", "200/minute, 5000/day", "answers for all guests of one network address together"
+    )
+    key_limit: Limit = _setting("FLYWHEEL_KEY_LIMIT", "off", "answers for one program's key, unless it is an owner's")
     owners: tuple[str, ...] = _setting(
         "FLYWHEEL_OWNERS", "", "Hub names that own this Space, separated by commas; empty: the Space's author"
     )
@@ -148,14 +169,18 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         teacher_base_url=raw["teacher_base_url"].rstrip("/"),
         teacher_api_key=raw["teacher_api_key"],
         guest_chat=_choice("FLYWHEEL_GUEST_CHAT", raw["guest_chat"], ("on", "off")) == "on",
+        guest_limit=limit("FLYWHEEL_GUEST_LIMIT", raw["guest_limit"]),
+        person_limit=limit("FLYWHEEL_PERSON_LIMIT", raw["person_limit"]),
+        address_limit=limit("FLYWHEEL_ADDRESS_LIMIT", raw["address_limit"]),
+        key_limit=limit("FLYWHEEL_KEY_LIMIT", raw["key_limit"]),
         owners=_names(raw["owners"]),
         reviewers=_names(raw["reviewers"]),
-        hub_repo=_hub_repo(raw["hub_repo"]),
-        hub_endpoint=_address("HF_ENDPOINT", raw["hub_endpoint"]),
-        hub_token=_hub_token(raw["hub_token"]),
+        hub_repo=hub_repo(raw["hub_repo"]),
+        hub_endpoint=address("HF_ENDPOINT", raw["hub_endpoint"]),
+        hub_token=hub_token(raw["hub_token"]),
         server_name=_server_name(source.get("GRADIO_SERVER_NAME", "").strip(), raw),
-        server_port=_port(raw["server_port"]),
-        url=_address("FLYWHEEL_URL", raw["url"]) if raw["url"] else "",
+        server_port=port(raw["server_port"]),
+        url=address("FLYWHEEL_URL", raw["url"]) if raw["url"] else "",
         space_id=raw["space_id"],
         space_host=raw["space_host"],
         space_system=raw["space_system"],
@@ -180,6 +205,8 @@ def prepare_environment() -> None:
         "GRADIO_ANALYTICS_CACHE_FREQUENCY": "200",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
+        # The web server believes nobody who says for whom they ask, unless the owner names a proxy of their own.
+        "FORWARDED_ALLOW_IPS": "",
         "TOKENIZERS_PARALLELISM": "false",
     }.items():
         os.environ.setdefault(name, value)
@@ -237,27 +264,6 @@ def _base_model(value: str) -> str:
     )
 
 
-def _hub_repo(value: str) -> str:
-    if not value or HUB_REPO.match(value):
-        return value
-    raise ConfigurationError(
-        f"FLYWHEEL_HUB_REPO is `{value}`. Set it to a repository's name on the Hub, such as `name/model`."
-    )
-
-
-def _hub_token(value: str) -> str:
-    if not value.isascii() or not value.isprintable() or " " in value:
-        words = "HF_TOKEN holds a space, a line break or another character that no token has (it is not shown here)"
-        raise ConfigurationError(f"{words}. Copy it again.")
-    return value
-
-
-def _address(variable: str, value: str) -> str:
-    if re.match(r"https?://[^\s/@]+(/\S*)?$", value):
-        return value.rstrip("/")
-    raise ConfigurationError(f"{variable} is `{value}`. Set it to an address such as `https://huggingface.co`.")
-
-
 def _served_name(value: str) -> str:
     """The name of a model at a server: any text that is one line."""
     if value == "starter":
@@ -276,12 +282,6 @@ def _path(variable: str, value: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigurationError(f"{variable} is `{value[:200]}`, which is no path here ({error}).") from error
     return path
-
-
-def _port(value: str) -> int:
-    if value.isascii() and value.isdigit() and 0 < int(value) < 65536:
-        return int(value)
-    raise ConfigurationError(f"GRADIO_SERVER_PORT is `{value}`. Set it to a number from 1 to 65535.")
 
 
 def _max_tokens(value: str) -> int | None:

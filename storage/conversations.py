@@ -183,6 +183,15 @@ class ConversationStore:
         rows = self._db.rows(_LISTED, [owner, before or AFTER_ALL, search.lower(), limit])
         return [Listed(**row) for row in rows]
 
+    def answered(self, owner: str, since: datetime, most: int) -> list[datetime]:
+        """When the newest answers of models in one's conversations came, oldest first; at most `most`."""
+        rows = self._db.rows(
+            "SELECT created FROM turns WHERE role = 'assistant' AND version IS NOT NULL AND created > $2"
+            " AND conversation_id IN (SELECT id FROM conversations WHERE owner = $1) ORDER BY id DESC LIMIT $3",
+            [owner, since, most],
+        )
+        return [row["created"] for row in reversed(rows)]
+
     def all(self) -> list[Conversation]:
         """Everybody's, oldest first, under their first titles; the deleted ones are left out."""
         rows = self._db.rows(

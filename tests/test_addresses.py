@@ -2,7 +2,7 @@
 
 import pytest
 
-from flywheel.addresses import for_people, is_loopback, local
+from flywheel.addresses import for_people, is_loopback, local, sender
 from flywheel.settings import Settings, read
 
 
@@ -38,3 +38,23 @@ def test_address_set_by_a_person_wins() -> None:
 @pytest.mark.parametrize(("name", "answer"), [("localhost", True), ("127.0.0.9", True), ("::1", True), ("x", False)])
 def test_loopback_is_told_apart(name: str, answer: bool) -> None:
     assert is_loopback(name) is answer
+
+
+@pytest.mark.parametrize(
+    ("peer", "passed_on", "on_space", "found"),
+    [
+        ("192.168.1.7", "", False, "192.168.1.7"),
+        ("192.168.1.7", "8.8.8.8", False, "192.168.1.7"),
+        ("127.0.0.1", "8.8.8.8", False, ""),
+        ("::ffff:192.168.1.7", "", False, "192.168.1.7"),
+        ("fe80::1%eth0", "", False, "fe80::/64"),
+        ("2a00:1450:4001:81b::200e", "", False, "2a00:1450:4001:81b::/64"),
+        ("10.16.3.80", "8.8.8.8", True, "8.8.8.8"),
+        ("10.16.3.80", "1.1.1.1, 8.8.8.8, 10.16.3.1", True, "8.8.8.8"),
+        ("10.16.3.80", "nonsense, 8.8.8.8", True, "8.8.8.8"),
+        ("10.16.3.80", "", True, ""),
+        ("testclient", "", False, ""),
+    ],
+)
+def test_a_sender_is_known_by_what_cannot_be_made_up(peer: str, passed_on: str, on_space: bool, found: str) -> None:
+    assert sender(peer, passed_on, on_space=on_space) == found

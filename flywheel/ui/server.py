@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from starlette.requests import HTTPConnection
 
 from flywheel import addresses
 from flywheel.eventgate import Event, EventGate
-from flywheel.roles import Principal
+from flywheel.roles import Principal, Role
 from flywheel.routes import routes
 from flywheel.services import Services
 from flywheel.ui.site import build_site, look
@@ -106,7 +107,12 @@ def _application(services: Services, event_of: Callable[[int], Event | None]) ->
     identity = services.identity
 
     def who(connection: HTTPConnection) -> Principal:
-        return identity.of(connection.cookies, connection.scope.get("session"))
+        found = identity.of(connection.cookies, connection.scope.get("session"))
+        if found.role is not Role.GUEST:
+            return found
+        peer, passed_on = connection.client, ",".join(connection.headers.getlist("x-forwarded-for"))
+        address = addresses.sender(peer.host if peer else "", passed_on, on_space=services.settings.is_space)
+        return replace(found, address=address)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -8,6 +8,7 @@ from flywheel.reply import Update
 from flywheel.roles import Principal, Role
 from flywheel.serving.engine import Sampling
 from flywheel.serving.local import LocalEngine
+from flywheel.setting_values import Limit
 from flywheel.tasks.chat import ChatTask
 from flywheel.tasks.sql import SqlTask
 from storage.consents import ConsentStore
@@ -52,6 +53,7 @@ class App:
 
 
 def make_app(home: Home, engine: LocalEngine, task: SqlTask | ChatTask, **changes) -> App:
+    changes = {"guest_limit": Limit(), **changes}
     settings = replace(settings_module.read({"FLYWHEEL_HOME": str(home.path)}), **changes)
     database = Database.open(home.database, home.ledger_tail)
     stores = ConversationStore(database), FeedbackStore(database), ExampleStore(database)
