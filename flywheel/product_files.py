@@ -12,7 +12,7 @@ from flywheel.spacefile import TOKEN
 
 FILES = ("app.py", "requirements.txt", "README.md", "Spacefile", "LICENSE", "CHANGELOG.md", "SECURITY.md")
 FOLDERS = ("flywheel", "storage", "trainers", "starter", "docs")
-SUFFIXES = (".py", ".css", ".js", ".md", ".txt", ".json", ".jsonl", ".jinja", ".safetensors", ".png", ".svg")
+SUFFIXES = (".py", ".css", ".js", ".md", ".txt", ".json", ".jsonl", ".jinja", ".safetensors", ".png", ".svg", ".toml")
 BINARY = (".safetensors", ".png")
 SHORTEST_SECRET = 8
 """A shorter value is a word that may stand anywhere."""

@@ -42,6 +42,7 @@ from flywheel.training import Training
 from flywheel.validity import Rules
 from flywheel.versions import Versions
 from flywheel.wheel import Wheel
+from flywheel.words import catalogue as words
 from flywheel.worker import Worker
 from storage.consents import ConsentStore
 from storage.conversations import ConversationStore
@@ -150,6 +151,7 @@ def build_services(settings: Settings, load: bool = True) -> Services:
 
     Raises what is wrong in words (ConfigurationError, HomeLocked, StorageError); nothing is left held then.
     """
+    words.use(settings.language)
     with ExitStack() as undo:
         home = Home.open(settings.home)
         lock = HomeLock.acquire(home, "")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flywheel.errors import ConfigurationError
+from flywheel.words import catalogue
 
 OPENAI_URL = "https://api.openai.com/v1"
 MOST_NAME = 300
@@ -122,3 +123,9 @@ def port(value: str) -> int:
     if value.isascii() and value.isdigit() and 0 < int(value) < 65536:
         return int(value)
     raise ConfigurationError(f"GRADIO_SERVER_PORT is `{value}`. Set it to a number from 1 to 65535.")
+
+
+def language(value: str) -> str:
+    """The code of a language, or the path of its file. Raises ConfigurationError for one that is not there."""
+    catalogue.find(value)
+    return value

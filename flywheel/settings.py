@@ -20,6 +20,7 @@ from flywheel.setting_values import (
     count,
     hub_repo,
     hub_token,
+    language,
     limit,
     number,
     port,
@@ -77,6 +78,7 @@ class Settings:
         "FLYWHEEL_TEACHER_BASE_URL", OPENAI_URL, "address of the OpenAI-compatible server that runs it"
     )
     teacher_api_key: str = _secret("FLYWHEEL_TEACHER_API_KEY", "key for that server, empty where it needs none")
+    language: str = _setting("FLYWHEEL_LANGUAGE", "en", "language of the pages: a code, or the path of a file of words")
     guest_chat: bool = _setting("FLYWHEEL_GUEST_CHAT", "on", "`on`: anyone who opens the page may chat; `off`")
     guest_limit: Limit = _setting(
         "FLYWHEEL_GUEST_LIMIT", "30/minute, 1000/day", "answers for one guest of the page; `off`: no limit"
@@ -168,6 +170,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         teacher_model=served_name("FLYWHEEL_TEACHER_MODEL", raw["teacher_model"]),
         teacher_base_url=raw["teacher_base_url"].rstrip("/"),
         teacher_api_key=raw["teacher_api_key"],
+        language=language(raw["language"]),
         guest_chat=_choice("FLYWHEEL_GUEST_CHAT", raw["guest_chat"], ("on", "off")) == "on",
         guest_limit=limit("FLYWHEEL_GUEST_LIMIT", raw["guest_limit"]),
         person_limit=limit("FLYWHEEL_PERSON_LIMIT", raw["person_limit"]),

@@ -34,6 +34,7 @@ LAYERS = {
     "trainers": 0,
     "flywheel.errors": 1,
     "flywheel.roles": 1,
+    "flywheel.words": 1,
     "flywheel.settings": 1,
     "flywheel.setting_values": 1,
     "flywheel.tasks": 2,

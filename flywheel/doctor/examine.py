@@ -38,6 +38,7 @@ def _findings(read: Callable[[], Settings], online: bool) -> Iterator[Finding]:
     home = Home(settings.home)
     app = _holder(home)
     yield from looked("settings", partial(machine.together, settings))
+    yield from looked("language", partial(machine.language, settings))
     yield from looked("home", partial(place.folder, home))
     yield from looked("disk", partial(place.disk, home))
     yield from looked("lock", partial(place.held, app))

@@ -10,6 +10,7 @@ from flywheel.base_model import base_model
 from flywheel.doctor.finding import OK, PROBLEM, WARNING, Finding
 from flywheel.errors import Unavailable
 from flywheel.settings import Settings
+from flywheel.words import catalogue
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
 LEAST_PYTHON = (3, 11)
@@ -72,6 +73,20 @@ def _doubts(settings: Settings) -> Iterator[tuple[str, str]]:
     if not settings.is_space and not is_loopback(settings.server_name) and settings.guest_chat:
         words = f"GRADIO_SERVER_NAME is `{settings.server_name}`: everybody in your network may chat"
         yield words, "Set FLYWHEEL_GUEST_CHAT=off if that is not meant."
+
+
+def language(settings: Settings) -> Iterator[Finding]:
+    """Whether all sentences are there in the language of the pages."""
+    found = catalogue.catalogue(settings.language)
+    told = f"`{settings.language}`, {len(found.sentences) - len(found.unknown)} sentences"
+    if found.unknown:
+        todo = "They may be keys of an older version: compare with `flywheel/words/en.toml`."
+        yield Finding(WARNING, "language", f"{len(found.unknown)} are unknown, such as `{found.unknown[0]}`", todo)
+    if found.missing:
+        words = f"{told}; {len(found.missing)} are missing, such as `{found.missing[0]}`, and are said in English"
+        yield Finding(WARNING, "language", words, "Translate them in that file.")
+    else:
+        yield Finding(OK, "language", told)
 
 
 def base(settings: Settings) -> Iterator[Finding]:

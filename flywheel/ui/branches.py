@@ -12,8 +12,9 @@ import gradio as gr
 from flywheel.chat import Chat, Thread
 from flywheel.errors import InvalidInput
 from flywheel.reply import Update
-from flywheel.ui import marks, text
+from flywheel.ui import marks
 from flywheel.ui.shell import PRIVATE, caller, shown
+from flywheel.words.catalogue import say
 
 Follow = Callable[[gr.Request, Iterator[Update]], Iterator[tuple[Any, ...]]]
 INTO_VIEW = "() => document.querySelector('#edited textarea')?.focus()"
@@ -29,7 +30,7 @@ class Branches:
         """Carries what is clicked in the conversation and in the list: see `marks.SCRIPT`."""
         with gr.Column(visible=False, elem_id="edit-question") as self._body:
             self._text = gr.Textbox(
-                label="Changed question", info=text.EDIT_HINT, lines=2, max_lines=8, elem_id="edited"
+                label="Changed question", info=say("chat.edit_hint"), lines=2, max_lines=8, elem_id="edited"
             )
             with gr.Row():
                 self._send = gr.Button("Ask again", variant="primary", scale=2, min_width=150)

@@ -17,13 +17,14 @@ from flywheel.reply import Update
 from flywheel.results import Results
 from flywheel.roles import Role
 from flywheel.services import Services
-from flywheel.ui import marks, present, text
+from flywheel.ui import marks, present
 from flywheel.ui.branches import Branches
 from flywheel.ui.conversations import ConversationList
 from flywheel.ui.correction import CorrectionPanel
 from flywheel.ui.corrections import LearnedNotice
 from flywheel.ui.privacy import PrivacyPanel
 from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
+from flywheel.words.catalogue import say
 
 UPDATE_SECONDS = 0.05
 """Between two updates of a streaming answer: 20 a second at most."""
@@ -56,10 +57,10 @@ class ChatPage:
     def _main(self, chats: ConversationList) -> None:
         conversation = gr.State(None)
         with gr.Row(elem_classes="fw-chat-head"):
-            gr.Button(text.CHATS, size="sm", scale=0, min_width=70, elem_id="open-history").click(
+            gr.Button(say("history.chats"), size="sm", scale=0, min_width=70, elem_id="open-history").click(
                 None, js=marks.OPEN_LIST
             )
-            gr.Markdown(f"# {text.TITLE}", elem_classes="fw-title")
+            gr.Markdown(f"# {say('app.title')}", elem_classes="fw-title")
             new = gr.Button("New chat", size="sm", scale=0, min_width=110, elem_id="new-chat")
         banner = gr.Markdown(visible=False, elem_id="banner")
         learned = LearnedNotice(self._services)
@@ -96,7 +97,7 @@ class ChatPage:
             layout="bubble",
             latex_delimiters=[],
             group_consecutive_messages=False,
-            placeholder=text.CHAT_WELCOME_SQL if self._is_sql else text.CHAT_WELCOME,
+            placeholder=say("chat.welcome_sql") if self._is_sql else say("chat.welcome"),
             examples=[{"text": question} for question in self._services.task.examples()[:EXAMPLES]],
         )
 
@@ -104,7 +105,7 @@ class ChatPage:
         return gr.Textbox(
             label="Message",
             show_label=False,
-            placeholder=text.CHAT_PLACEHOLDER_SQL if self._is_sql else text.CHAT_PLACEHOLDER,
+            placeholder=say("chat.placeholder_sql") if self._is_sql else say("chat.placeholder"),
             lines=1,
             max_lines=8,
             autofocus=True,
@@ -166,7 +167,7 @@ class ChatPage:
         """Stream an answer to this tab, under the question it answers; then show the branch it is on."""
         who, tab = caller(request), (caller(request).id, request.session_hash or "")
         if tab in self._answering:
-            raise Conflict(text.STILL_WRITING)
+            raise Conflict(say("chat.still_writing"))
         last, place = 0.0, None
         before: list[Any] = []
         updates = cast(Generator[Update, None, None], replies)
@@ -214,7 +215,7 @@ class ChatPage:
         who = caller(request)
         last = _last(self._chat.thread(who, conversation))
         if last is None:
-            raise NotFound(text.NOT_FOUND)
+            raise NotFound(say("chat.not_found"))
         return _frame(*self._results.table(who, last.turn.id))
 
     @quietly
@@ -223,7 +224,7 @@ class ChatPage:
         ready, words = self._services.engine.ready()
         lines = [*self._services.database.report.messages, *filter(None, [self._services.task.notice])]
         if caller(request).role is Role.GUEST and not self._services.settings.guest_chat:
-            lines.append(text.GUESTS_MAY_NOT)
+            lines.append(say("chat.guests_may_not"))
         if not ready:
             lines.insert(0, words)
         shown_text = "\n\n".join(escape(line, quote=False) for line in lines)
@@ -237,7 +238,7 @@ def answer_at(thread: Thread, index: Any) -> str:
         turn = items[index].turn
         if turn.role == "assistant":
             return turn.id
-    raise NotFound(text.NOT_FOUND)
+    raise NotFound(say("chat.not_found"))
 
 
 def _history(thread: Thread) -> Any:

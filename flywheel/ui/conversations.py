@@ -12,9 +12,10 @@ import gradio as gr
 from flywheel.chat import Chat, Thread
 from flywheel.errors import NotFound
 from flywheel.threads import MOST_LISTED, MOST_NAME
-from flywheel.ui import marks, text
+from flywheel.ui import marks
 from flywheel.ui.branches import pointed
 from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
+from flywheel.words.catalogue import say
 
 
 class ConversationList:
@@ -41,7 +42,7 @@ class ConversationList:
                     self._save = gr.Button("Save title", variant="primary", size="sm", min_width=90)
                     self._keep = gr.Button("Keep title", size="sm", min_width=90)
             with gr.Column(visible=False, elem_id="deleting") as self._deleting:
-                gr.Markdown(text.DELETE_ASKS)
+                gr.Markdown(say("history.delete_asks"))
                 with gr.Row():
                     self._sure = gr.Button("Delete this chat", variant="stop", size="sm", min_width=90)
                     self._stay = gr.Button("Keep chat", size="sm", min_width=90)
@@ -96,7 +97,7 @@ class ConversationList:
     def delete_asked(self, conversation: str | None, request: gr.Request) -> tuple[Any, Any]:
         """Ask whether it is meant."""
         if conversation is None:
-            raise NotFound(text.NO_CHAT_SHOWN)
+            raise NotFound(say("history.none_shown"))
         return gr.Column(visible=False), gr.Column(visible=True)
 
     @shown

@@ -6,6 +6,7 @@ compare, run, store and hand on to the reviewers.
 """
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -15,9 +16,10 @@ from flywheel.errors import InvalidInput, NotFound
 from flywheel.services import Services
 from flywheel.tasks.sql import SqlOutcome
 from flywheel.threads import Thread
-from flywheel.ui import markup, present, text
+from flywheel.ui import markup, present
 from flywheel.ui.shell import PRIVATE, caller, shown
 from flywheel.worddiff import Part
+from flywheel.words.catalogue import say, say_count
 
 INTO_VIEW = "() => document.querySelector('#correction')?.scrollIntoView({block: 'nearest'})"
 ROWS_BESIDE = 10
@@ -33,15 +35,15 @@ class CorrectionPanel:
         self._privacy = services.privacy
         is_sql = services.task.name == "sql"
         is_remote = services.settings.is_remote
-        self._thanked = text.THANKS_CORRECTION_ELSEWHERE if is_remote else text.THANKS_CORRECTION
+        self._thanked = say("correction.thanks_elsewhere") if is_remote else say("correction.thanks")
         self.turn = gr.State(None)
         with gr.Column(visible=False, elem_id="correction") as self.body:
             choices = [(label, key) for key, label in services.task.reasons]
             self._reasons = gr.CheckboxGroup(label="What was wrong?", choices=choices, elem_id="reasons")
             self._noted = gr.HTML(elem_id="noted")
             self._answer = gr.Textbox(
-                label=text.CORRECTION_LABEL,
-                info=text.CORRECTION_HINT_SQL if is_sql else text.CORRECTION_HINT,
+                label=say("correction.label"),
+                info=say("correction.hint_sql") if is_sql else say("correction.hint"),
                 lines=3,
                 max_lines=14,
                 elem_id="corrected",
@@ -56,7 +58,7 @@ class CorrectionPanel:
         # Not Markdown, whose links open a window of their own.
         self._thanks = gr.HTML(visible=False, elem_id="thanks")
         self._sent = gr.State(None)
-        self._go_on = gr.Button(text.GO_ON, visible=False, size="sm", elem_id="go-on")
+        self._go_on = gr.Button(say("correction.go_on"), visible=False, size="sm", elem_id="go-on")
         # A model that reads the last question alone would not see it.
         self._may_go_on = not services.task.single_turn
 
@@ -108,7 +110,7 @@ class CorrectionPanel:
     def note(self, turn: str | None, reasons: list[str], comment: str, request: gr.Request) -> str:
         """Keep the reasons as they are ticked: the second click is the last one needed."""
         self._chat.rate(caller(request), _chosen(turn), "down", reasons, comment)
-        return markup.note(text.NOTED if reasons else "")
+        return markup.note(say("correction.noted") if reasons else "")
 
     @shown
     def compare(self, turn: str | None, answer: str, request: gr.Request) -> str:
@@ -140,13 +142,13 @@ class CorrectionPanel:
         if answer.strip() != self._answer_of(about, conversation, request).strip():
             _, example = self._chat.correct(who, about, answer, reasons, comment)
             learning = self._privacy.learning(who, example.conversation_id)
-            thanks = self._thanked if learning.allowed and learning.conversation else text.THANKS_HELD
+            thanks = self._thanked if learning.allowed and learning.conversation else say("correction.thanks_held")
             went = self._may_go_on
         elif reasons or comment.strip():
             self._chat.rate(who, about, "down", reasons, comment)
-            thanks = text.THANKS_RATING
+            thanks = say("correction.thanks_rating")
         else:
-            raise InvalidInput(text.NOTHING_TO_SEND)
+            raise InvalidInput(say("correction.nothing_to_send"))
         told = gr.HTML(value=f"<p role='status'>{thanks}</p>", visible=True)
         return None, gr.Column(visible=False), told, gr.Button(visible=went), about
 
@@ -165,27 +167,36 @@ class CorrectionPanel:
         items = self._chat.thread(caller(request), conversation).items
         found = next((item.turn.content for item in items if item.turn.id == turn), None)
         if found is None:
-            raise NotFound(text.NOT_FOUND)
+            raise NotFound(say("chat.not_found"))
         return found
 
 
 def difference_view(parts: Sequence[Part]) -> str:
     """What a correction changes, word by word."""
-    return f"<h4>{text.CHANGES}</h4>{markup.diff(parts)}" if parts else f'<p class="fw-when">{text.UNCHANGED}</p>'
+    return (
+        f"<h4>{say('correction.changes')}</h4>{markup.diff(parts)}"
+        if parts
+        else f'<p class="fw-when">{say("correction.unchanged")}</p>'
+    )
 
 
 def trial_view(trial: Trial) -> str:
     """Both results, side by side where there is room, and whether they differ."""
     verdict = ""
     if trial.same is not None:
-        verdict = markup.note(text.SAME_RESULT, "warn") if trial.same else markup.note(text.OTHER_RESULT, "good")
-    before = _result(trial.before, trial.before_count) if trial.before else markup.note(text.NOT_RUN)
+        verdict = (
+            markup.note(say("correction.same_result"), "warn")
+            if trial.same
+            else markup.note(say("correction.other_result"), "good")
+        )
+    before = _result(trial.before, trial.before_count) if trial.before else markup.note(say("correction.not_run"))
     after = _result(trial.after, len(trial.after.rows))
-    return (
-        f"{verdict}<div class='fw-beside'>"
-        f"<section aria-label='{text.ITS_RESULT}'><h4>{text.ITS_RESULT}</h4>{before}</section>"
-        f"<section aria-label='{text.YOUR_RESULT}'><h4>{text.YOUR_RESULT}</h4>{after}</section></div>"
-    )
+    sides = _side(say("correction.its_result"), before) + _side(say("correction.your_result"), after)
+    return f'{verdict}<div class="fw-beside">{sides}</div>'
+
+
+def _side(title: str, inner: str) -> str:
+    return f'<section aria-label="{escape(title)}"><h4>{escape(title)}</h4>{inner}</section>'
 
 
 def _history(thread: Thread) -> Any:
@@ -194,10 +205,11 @@ def _history(thread: Thread) -> Any:
 
 def _result(outcome: SqlOutcome, count: int) -> str:
     if not outcome.columns or not outcome.rows:
-        return markup.note(outcome.sentence or outcome.error or outcome.reason or text.NO_ANSWER)
-    more = "more than " if outcome.truncated else ""
-    caption = "1 row" if count == 1 else f"{more}{count} rows, the first {ROWS_BESIDE}"
-    caption = caption if count > ROWS_BESIDE or count == 1 else f"{count} rows"
+        return markup.note(outcome.sentence or outcome.error or outcome.reason or say("chat.no_answer"))
+    caption = say_count("words.rows", count)
+    if count > ROWS_BESIDE:
+        caption = say("correction.first_rows", rows=caption, shown=ROWS_BESIDE)
+        caption = say("correction.more_rows", rows=caption) if outcome.truncated else caption
     return markup.table(outcome.columns, outcome.rows[:ROWS_BESIDE], caption)
 
 

@@ -11,10 +11,11 @@ import gradio as gr
 from flywheel.learned import Lesson, Lessons
 from flywheel.roles import Role
 from flywheel.services import Services
-from flywheel.ui import markup, text
+from flywheel.ui import markup
 from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
 from flywheel.ui.wiring import on_load, wire
 from flywheel.worddiff import word_diff
+from flywheel.words.catalogue import say
 
 PAGE = 20
 LONG = 600
@@ -31,7 +32,7 @@ class CorrectionsPage:
 
     def build(self) -> None:
         """Lay out the page and wire it."""
-        gr.Markdown(f"# {text.CORRECTIONS_TITLE}", elem_classes="fw-title")
+        gr.Markdown(f"# {say('lessons.title')}", elem_classes="fw-title")
         offset, view = gr.State(0), gr.HTML(elem_id="corrections")
         with gr.Row():
             newer = gr.Button("Newer", visible=False, size="sm", elem_id="newer")
@@ -94,8 +95,8 @@ class LearnedNotice:
         news = self._learned.news(caller(request))
         if news is None:
             return gr.skip(), "", None
-        words = text.LEARNED.format(version=news.version, count=news.count)
-        link = f'<a href="/corrections">{text.CORRECTIONS_TITLE}</a>'
+        words = say("lessons.learned", version=news.version, count=news.count)
+        link = f'<a href="/corrections">{say("lessons.title")}</a>'
         return gr.Row(visible=True), f'<p role="status">{escape(words)} {link}</p>', news.version
 
     @shown
@@ -115,8 +116,8 @@ class LearnedNotice:
 def listing(found: Lessons) -> str:
     """The corrections of one page, after how many stand where."""
     if not found.total:
-        return markup.empty(text.NO_CORRECTIONS, ("Open the chat", "/"))
-    pairs = [(text.LESSON_STATES[state], number) for state, number in found.counts.items()]
+        return markup.empty(say("lessons.none"), ("Open the chat", "/"))
+    pairs = [(say(f"lessons.state.{state}"), number) for state, number in found.counts.items()]
     return markup.facts(pairs) + "".join(card(lesson, found.served) for lesson in found.lessons)
 
 
@@ -124,14 +125,14 @@ def card(lesson: Lesson, served: str) -> str:
     """One correction: the question, where it stands, what it changes, and what is answered now."""
     approved = ""
     if lesson.approved is not None:
-        approved = f"<h4>{text.APPROVED_AS}</h4>{markup.code(lesson.approved)}"
+        approved = f"<h4>{say('lessons.approved_as')}</h4>{markup.code(lesson.approved)}"
     after = f"<h4>{served} answers</h4>{markup.code(lesson.after)}" if lesson.after is not None else ""
     again = ""
     if lesson.state in ("learned", "frozen"):
-        again = f'<p><a href="/?again={escape(lesson.turn_id)}">{text.ASK_AGAIN.format(version=served)}</a></p>'
+        again = f'<p><a href="/?again={escape(lesson.turn_id)}">{say("lessons.ask_again", version=served)}</a></p>'
     return (
         f'<article class="fw-lesson"><h3>{escape(_short(lesson.question))}</h3>'
-        f'<p class="fw-way"><span class="fw-badge">{escape(text.LESSON_STATES[lesson.state])}</span> '
+        f'<p class="fw-way"><span class="fw-badge">{escape(say(f"lessons.state.{lesson.state}"))}</span> '
         f"{escape(standing(lesson, served))}</p>"
         f"{_changes(lesson)}{approved}{after}{again}"
         f'<p class="fw-when">{lesson.given:%d %b %Y %H:%M} UTC</p></article>'
@@ -140,25 +141,26 @@ def card(lesson: Lesson, served: str) -> str:
 
 def standing(lesson: Lesson, served: str) -> str:
     """Where a correction stands, in a sentence."""
-    words = text.LESSON_WORDS[lesson.state]
+    values = {"dataset": lesson.dataset, "version": lesson.version}
+    values["reason"] = lesson.reason or say("lessons.no_reason")
+    told = say(f"lessons.words.{lesson.state}", **values)
     if lesson.state == "frozen" and lesson.side != "train":
-        words = text.LESSON_CHECKS
+        told = say("lessons.checks", **values)
     if lesson.state == "approved" and lesson.reason:
-        words = text.LESSON_LEFT_OUT
-    told = words.format(dataset=lesson.dataset, version=lesson.version, reason=lesson.reason or text.NO_REASON)
+        told = say("lessons.left_out", **values)
     if lesson.state == "learned" and not lesson.serving:
-        told += " " + text.LESSON_NOT_SERVING.format(served=served)
+        told += " " + say("lessons.not_serving", served=served)
     if lesson.state == "learned" and lesson.held:
-        told += " " + text.LESSON_HELD
+        told += " " + say("lessons.held")
     return told
 
 
 def _changes(lesson: Lesson) -> str:
     by = f" ({lesson.answered_by})" if lesson.answered_by else ""
     diff = markup.diff(word_diff(lesson.answer, lesson.corrected))
-    shown = f"<h4>{text.CHANGED}{escape(by)}</h4>{diff}"
+    shown = f"<h4>{say('lessons.changed')}{escape(by)}</h4>{diff}"
     if len(lesson.answer) + len(lesson.corrected) > LONG:
-        return f"<details><summary>{text.CHANGED}{escape(by)}</summary>{diff}</details>"
+        return f"<details><summary>{say('lessons.changed')}{escape(by)}</summary>{diff}</details>"
     return shown
 
 

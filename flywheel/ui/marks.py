@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from flywheel.threads import ThreadItem
-from flywheel.ui import text
+from flywheel.words.catalogue import say
 from storage.conversations import Listed
 
 SCRIPT = """
@@ -43,9 +43,9 @@ def controls(item: ThreadItem, *, last: bool) -> str:
     turn, parts = item.turn, [_switch(item)]
     question = turn.role == "user"
     if question:
-        parts.append(_act("fw-edit", turn.id, text.EDIT_QUESTION))
+        parts.append(_act("fw-edit", turn.id, say("chat.edit_question")))
     if last:
-        parts.append(_act("fw-retry", turn.id, text.RETRY))
+        parts.append(_act("fw-retry", turn.id, say("chat.retry")))
     inner = "".join(part for part in parts if part)
     return f'<span class="fw-acts">{inner}</span>' if inner else ""
 
@@ -53,11 +53,11 @@ def controls(item: ThreadItem, *, last: bool) -> str:
 def conversations(listed: Sequence[Listed], current: str | None, *, search: str, older: bool, full: bool) -> str:
     """The list as HTML. `older`: it does not begin with the newest; `full`: there may be more after it."""
     if not listed:
-        return f'<p class="fw-none">{text.NO_CHATS_FOUND if search.strip() else text.NO_CHATS}</p>'
+        return f'<p class="fw-none">{say("history.none_found") if search.strip() else say("history.none")}</p>'
     rows = "".join(_row(entry, entry.id == current) for entry in listed)
-    ends = [_act("fw-older", "", text.NEWEST, visible=True)] if older else []
-    ends += [_act("fw-older", listed[-1].place, text.OLDER, visible=True)] if full else []
-    return f'<ul class="fw-list" aria-label="{text.CHATS}">{rows}</ul><p class="fw-ends">{"".join(ends)}</p>'
+    ends = [_act("fw-older", "", say("history.newest"), visible=True)] if older else []
+    ends += [_act("fw-older", listed[-1].place, say("history.older"), visible=True)] if full else []
+    return f'<ul class="fw-list" aria-label="{say("history.chats")}">{rows}</ul><p class="fw-ends">{"".join(ends)}</p>'
 
 
 def day(when: datetime, now: datetime | None = None) -> str:
@@ -88,7 +88,7 @@ def _act(name: str, value: str, words: str, *, kind: str = "", visible: bool = F
 
 def _row(entry: Listed, current: bool) -> str:
     marked = ' aria-current="true"' if current else ""
-    title = escape(entry.title or text.UNTITLED)
+    title = escape(entry.title or say("history.untitled"))
     return (
         f'<li><button type="button" class="fw-act fw-open" name="fw-open" value="{entry.id}"{marked}>'
         f'<span class="fw-name">{title}</span> <time datetime="{entry.updated.astimezone(UTC):%Y-%m-%dT%H:%MZ}">'

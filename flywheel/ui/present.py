@@ -11,8 +11,9 @@ from html import escape
 from typing import Any
 
 from flywheel.chat import ThreadItem
-from flywheel.ui import marks, result_chart, text
+from flywheel.ui import marks, result_chart
 from flywheel.wheel import WheelStatus
+from flywheel.words.catalogue import say
 from storage.conversations import Turn
 
 ROWS_IN_BUBBLE = 20
@@ -94,9 +95,9 @@ def thumbs(items: Sequence[ThreadItem]) -> list[str | None]:
 def partial(words: str, *, sql: bool, thinking: str = "") -> str:
     """An answer that is still being written; `thinking` are the thoughts before it, of which only the fact is told."""
     if not words.strip() and thinking:
-        return f"*{text.REASONING}*"
+        return f"*{say('chat.reasoning')}*"
     if not words.strip():
-        return text.WRITING if sql else text.THINKING
+        return say("chat.writing") if sql else say("chat.thinking")
     return fence(words, "sql") if sql and words.lstrip()[:6].upper() in ("SELECT", "WITH") else prose(words)
 
 
@@ -105,11 +106,11 @@ def answer(item: ThreadItem) -> str:
     turn, sql = item.turn, item.turn.details.get("sql")
     body = _sql_answer(sql, turn.id) if sql else prose(turn.content)
     thoughts = turn.details.get("thinking")
-    shown = folded(text.THOUGHTS, plain(str(thoughts))) if thoughts else ""
+    shown = folded(say("chat.thoughts"), plain(str(thoughts))) if thoughts else ""
     parts = [shown, body if body.strip() else "", _ending(turn)]
     parts = [part for part in parts if part]
     if parts in ([], [shown]):
-        parts.append(text.NO_ANSWER)
+        parts.append(say("chat.no_answer"))
     return "\n\n".join([*parts, f"{badge(turn.version)} {_correction(item)}".strip()])
 
 
@@ -134,7 +135,7 @@ def _sql_answer(sql: dict[str, Any], turn_id: str) -> str:
     parts = [
         _result(sql),
         result_chart.drawn(chart) if chart else "",
-        f"[{text.DOWNLOAD_CSV}](/answers/{turn_id}/rows.csv)" if columns and rows else "",
+        f"[{say('chat.download_csv')}](/answers/{turn_id}/rows.csv)" if columns and rows else "",
         folded("SQL", fence(str(statement), "sql")) if statement else "",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -157,21 +158,21 @@ def _ending(turn: Turn) -> str:
     """How it ended, where that is not plain to see."""
     details, reason = turn.details, turn.details.get("finish_reason")
     if turn.state == "failed":
-        return f"**{plain(str(details.get('error') or text.FAILED))}**"
-    words = {"length": text.CUT, "deadline": text.OVERDUE}.get(str(reason), "")
-    words = words or {"stopped": text.STOPPED, "aborted": text.ABORTED}.get(turn.state, "")
+        return f"**{plain(str(details.get('error') or say('chat.failed')))}**"
+    words = {"length": say("chat.cut"), "deadline": say("chat.overdue")}.get(str(reason), "")
+    words = words or {"stopped": say("chat.stopped"), "aborted": say("chat.aborted")}.get(turn.state, "")
     if details.get("left_out"):
-        words = f"{words} {text.LEFT_OUT.format(count=details['left_out'])}".strip()
+        words = f"{words} {say('chat.left_out', count=details['left_out'])}".strip()
     return f"*{words}*" if words else ""
 
 
 def _correction(item: ThreadItem) -> str:
     if item.turn.details.get("corrects"):
-        return f'<span class="fw-standing">{escape(text.STANDS_IN)}</span>'
+        return f'<span class="fw-standing">{escape(say("chat.stands_in"))}</span>'
     if item.correction is None:
         return ""
-    standing = text.STANDING.get(item.example_state or "", text.STANDING["pending"])
-    return f'<span class="fw-standing">Your correction: {escape(standing)}</span>'
+    standing = say(f"chat.standing.{item.example_state or 'pending'}")
+    return f'<span class="fw-standing">{escape(standing)}</span>'
 
 
 def _line(cells: Sequence[str]) -> str:

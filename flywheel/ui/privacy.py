@@ -9,8 +9,8 @@ import gradio as gr
 
 from flywheel.privacy import Learning
 from flywheel.services import Services
-from flywheel.ui import text
 from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
+from flywheel.words.catalogue import say
 
 DOWNLOAD = "/my-data"
 RELOAD_SOON = "() => setTimeout(() => location.reload(), 2500)"
@@ -26,19 +26,21 @@ class PrivacyPanel:
     def ask(self) -> None:
         """The question, hidden until it is known that it is open."""
         with gr.Row(visible=False, elem_id="consent", equal_height=True) as self._line:
-            self._question = gr.Markdown(text.CONSENT_QUESTION, elem_id="consent-words")
+            self._question = gr.Markdown(say("privacy.question"), elem_id="consent-words")
             self._yes = gr.Button("Yes", size="sm", scale=0, min_width=80, elem_id="consent-yes")
             self._no = gr.Button("No", size="sm", scale=0, min_width=80, elem_id="consent-no")
 
     def data(self) -> None:
         """The choice, for everything and for this conversation; download and deletion."""
         with gr.Accordion("Your data", open=False, elem_id="your-data") as self._body:
-            self._all = gr.Checkbox(label=text.LEARN_ALL, info=text.LEARN_ALL_INFO, elem_id="learn-all")
-            self._left_out = gr.Checkbox(label=text.LEAVE_OUT, interactive=False, elem_id="leave-out")
-            gr.HTML(f'<a class="fw-download" href="{DOWNLOAD}" download>{text.DOWNLOAD_DATA}</a>')
-            self._delete = gr.Button(text.DELETE_DATA, size="sm", elem_id="delete-data")
+            self._all = gr.Checkbox(
+                label=say("privacy.learn_all"), info=say("privacy.learn_all_info"), elem_id="learn-all"
+            )
+            self._left_out = gr.Checkbox(label=say("privacy.leave_out"), interactive=False, elem_id="leave-out")
+            gr.HTML(f'<a class="fw-download" href="{DOWNLOAD}" download>{say("privacy.download")}</a>')
+            self._delete = gr.Button(say("privacy.delete"), size="sm", elem_id="delete-data")
             with gr.Column(visible=False, elem_id="delete-sure") as self._confirm:
-                gr.Markdown(text.DELETE_WARNING)
+                gr.Markdown(say("privacy.delete_warning"))
                 with gr.Row():
                     self._sure = gr.Button("Delete all of it now", variant="stop", min_width=150, elem_id="delete-now")
                     self._keep = gr.Button("Keep it", min_width=90)
@@ -82,7 +84,7 @@ class PrivacyPanel:
         line, _, everything, left_out = _state(now, conversation)
         if now.allowed:
             return line, gr.skip(), everything, left_out
-        return gr.Row(visible=True), text.CONSENT_RATED, everything, left_out
+        return gr.Row(visible=True), say("privacy.rated"), everything, left_out
 
     @shown
     def yes(self, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
@@ -120,11 +122,11 @@ class PrivacyPanel:
     def delete(self, request: gr.Request) -> tuple[Any, Any]:
         """Erase everything of the caller."""
         counts = self._privacy.delete_own(caller(request))
-        words = text.DELETED.format(turns=counts["turns"])
+        words = say("privacy.deleted", turns=counts["turns"])
         return gr.Column(visible=False), gr.Markdown(value=words, visible=True)
 
 
 def _state(now: Learning, conversation: str | None) -> tuple[Any, ...]:
     """Question, its words, the choice for everything, the choice for this conversation."""
     left_out = gr.Checkbox(value=not now.conversation, interactive=conversation is not None)
-    return gr.Row(visible=now.to_ask), text.CONSENT_QUESTION, now.allowed, left_out
+    return gr.Row(visible=now.to_ask), say("privacy.question"), now.allowed, left_out

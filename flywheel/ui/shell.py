@@ -18,6 +18,7 @@ from flywheel.errors import PUBLIC, Forbidden
 from flywheel.roles import ANONYMOUS, Principal, Role, require
 from flywheel.services import Services
 from flywheel.ui import markup, present
+from flywheel.words.catalogue import say
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 log = logging.getLogger(__name__)
@@ -74,6 +75,11 @@ def on_open(handler: Callable[..., Any], **wiring: Any) -> Any:
     blocks = Context.root_block
     assert blocks is not None, "on_open belongs inside build()"
     return blocks.load(handler, **PRIVATE | wiring)
+
+
+def role_words(role: Role) -> str:
+    """A role as people read it."""
+    return say(f"roles.{role.name.lower()}")
 
 
 def elsewhere(services: Services, consequence: str) -> str:

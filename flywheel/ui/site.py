@@ -12,15 +12,16 @@ from gradio.components.navbar import Navbar
 from flywheel import census
 from flywheel.roles import Role
 from flywheel.services import Services
-from flywheel.ui import review_keys, text
+from flywheel.ui import review_keys
 from flywheel.ui.chat import ChatPage
 from flywheel.ui.corrections import CorrectionsPage
 from flywheel.ui.data import DataPage
 from flywheel.ui.review import ReviewPage
-from flywheel.ui.shell import caller, guarded, on_open
+from flywheel.ui.shell import caller, guarded, on_open, role_words
 from flywheel.ui.space import SpaceBar
 from flywheel.ui.train import TrainPage
 from flywheel.ui.versions import VersionsPage
+from flywheel.words.catalogue import say
 
 HERE = Path(__file__).parent
 # The framework labels each message with its Markdown source; a screen reader should read the message itself.
@@ -59,7 +60,9 @@ def build_site(services: Services) -> gr.Blocks:
     """Every page, ready to launch."""
     first, *others = pages(services)
     site: gr.Blocks
-    with gr.Blocks(title=text.TITLE, fill_height=True, analytics_enabled=False, delete_cache=(3600, 3600)) as site:
+    with gr.Blocks(
+        title=say("app.title"), fill_height=True, analytics_enabled=False, delete_cache=(3600, 3600)
+    ) as site:
         _top(services, first, first)
         first.build()
     for page in others:
@@ -135,5 +138,6 @@ class _Admission:
         who = caller(request)
         if who.role >= self._page.role:
             return "", gr.Column(visible=True)
-        words = text.SIGN_IN_HUB if self._hub else text.SIGN_IN
-        return words.format(role=self._page.role.name.lower(), yours=text.ROLES[who.role]), gr.Column(visible="hidden")
+        told = {"role": role_words(self._page.role), "yours": role_words(who.role)}
+        words = say("app.sign_in_hub", **told) if self._hub else say("app.sign_in", **told)
+        return words, gr.Column(visible="hidden")

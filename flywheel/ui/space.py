@@ -18,8 +18,8 @@ from starlette.routing import BaseRoute
 from flywheel.errors import ConfigurationError
 from flywheel.roles import ANONYMOUS, Principal, Role
 from flywheel.settings import Settings
-from flywheel.ui import text
-from flywheel.ui.shell import caller, on_open, quietly
+from flywheel.ui.shell import caller, on_open, quietly, role_words
+from flywheel.words.catalogue import say
 
 SIGN_IN, SIGN_OUT = "/login/huggingface", "/logout"
 
@@ -67,19 +67,19 @@ class SpaceBar:
         parts = [self._who(who)] if self._settings.trusts_oauth else []
         if who.role >= Role.REVIEWER:
             parts.append(
-                f"<details><summary>{text.SPACE_FORGETS_TITLE}</summary>{escape(text.SPACE_FORGETS)}</details>"
+                f"<details><summary>{say('space.forgets_title')}</summary>{escape(say('space.forgets'))}</details>"
             )
         return " ".join(parts)
 
     def _who(self, who: Principal) -> str:
         kind, _, name = who.id.partition(":")
-        role = text.ROLES[who.role]
+        role = role_words(who.role)
         if kind == "hf":
-            link = f'<a href="{SIGN_OUT}?_target_url={quote(self._page)}">{text.SPACE_SIGN_OUT}</a>'
+            link = f'<a href="{SIGN_OUT}?_target_url={quote(self._page)}">{say("space.sign_out")}</a>'
             return f"<span>Signed in as <b>{escape(name)}</b> ({role}) · {link}</span>"
-        link = _in_a_tab(f"{SIGN_IN}?_target_url={quote(self._page)}", text.SPACE_SIGN_IN)
+        link = _in_a_tab(f"{SIGN_IN}?_target_url={quote(self._page)}", say("space.sign_in"))
         if who is ANONYMOUS and self._settings.public_url:
-            return f"<span>{link} · {_in_a_tab(f'{self._settings.public_url}/', text.SPACE_OWN_TAB)}</span>"
+            return f"<span>{link} · {_in_a_tab(f'{self._settings.public_url}/', say('space.own_tab'))}</span>"
         return f"<span>{link}</span>" if who.role <= Role.GUEST else f"<span>You are here as {role} · {link}</span>"
 
 

@@ -1,0 +1,103 @@
+"""The catalogue of words: code and English agree, another language is one file, what is wrong with it is said."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flywheel.errors import ConfigurationError
+from flywheel.settings import read
+from flywheel.words import catalogue
+from flywheel.words.catalogue import say, say_count
+from tests.support.pseudo import english, pseudo_file
+
+ROOT = Path(__file__).parents[2]
+ANY = r"[^.]+"
+IMPORT = "from flywheel.words.catalogue import say"
+ENDS = {"say": ("",), "say_count": (r"\.one", r"\.other")}
+
+
+@pytest.fixture(autouse=True)
+def speaks_english_afterwards() -> Iterator[None]:
+    yield
+    catalogue.use("en")
+
+
+def patterns() -> Iterator[tuple[str, str]]:
+    """Where each `say` stands, and its key as an expression: what is filled in stands for any word."""
+    for path in sorted((ROOT / "flywheel").rglob("*.py")):
+        source = path.read_text()
+        if IMPORT not in source:
+            continue
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ENDS:
+                where = f"{path.relative_to(ROOT)}:{node.lineno}"
+                yield from ((where, key_of(node.args[0], where) + end) for end in ENDS[node.func.id])
+
+
+def key_of(node: ast.expr, where: str) -> str:
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    assert all(isinstance(part, ast.Constant | ast.FormattedValue) for part in parts), f"{where}: write the key there"
+    return "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else ANY for part in parts)
+
+
+def test_every_key_in_code_exists_and_every_sentence_is_used() -> None:
+    keys, used = english(), set()
+    for where, pattern in patterns():
+        found = {key for key in keys if re.fullmatch(pattern, key)}
+        assert found, f"{where}: no sentence `{pattern}` in en.toml"
+        used |= found
+    assert not set(keys) - used, f"nothing says {sorted(set(keys) - used)}"
+
+
+def test_every_sentence_has_words_and_no_exclamation_mark() -> None:
+    for key, sentence in english().items():
+        assert sentence.strip() == sentence != "" and "!" not in sentence, key
+
+
+def test_another_language_is_one_file_and_english_fills_its_gaps(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "de.toml"
+    file.write_text('[history]\nchats = "Gespräche"\n[chat]\nleft_out = "{count} Nachrichten fehlen."\nnew = "?"')
+    used = catalogue.use(str(file))
+    assert used.language == "de" and say("history.chats") == "Gespräche" and say("app.title") == "Flywheel"
+    assert say("chat.left_out", count=3) == "3 Nachrichten fehlen."
+    assert len(used.missing) == len(english()) - 2 - ("chat.new" in english())
+    assert f"{len(used.missing)} of {len(english())}" in caplog.text
+
+
+def test_numbers_choose_between_one_and_more() -> None:
+    assert (say_count("words.rows", 1), say_count("words.rows", 1200)) == ("1 row", "1,200 rows")
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ('[chat]\nleft_out = "{number} fehlen."', "`chat.left_out` .* {count}"),
+        ('[chat]\nleft_out = "es fehlen {"', "lone brace"),
+        ("[chat]\nleft_out = 3", "`chat.left_out` is 3"),
+        ("chat = ", "cannot be read as TOML"),
+    ],
+)
+def test_a_language_that_would_break_a_page_is_refused(toml: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "xx.toml"
+    file.write_text(toml)
+    with pytest.raises(ConfigurationError, match=told):
+        catalogue.use(str(file))
+
+
+def test_all_languages_here_are_whole_or_fall_back_and_have_english_placeholders() -> None:
+    for path in catalogue.HERE.glob("*.toml"):
+        assert not catalogue.catalogue(path.stem).unknown
+
+
+def test_a_language_that_is_not_there_stops_the_start() -> None:
+    with pytest.raises(ConfigurationError, match="FLYWHEEL_LANGUAGE is `tlh`"):
+        read({"FLYWHEEL_LANGUAGE": "tlh"})
+
+
+def test_a_pseudo_language_is_whole(tmp_path: Path) -> None:
+    assert not catalogue.use(str(pseudo_file(tmp_path))).missing and say("history.chats") == "⟦Chats⟧"
