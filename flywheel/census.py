@@ -84,6 +84,7 @@ EVENTS: dict[str, Role] = {
     "data_freeze": Role.OWNER,
     "data_load": Role.REVIEWER,
     "data_import": Role.REVIEWER,
+    "data_report": Role.REVIEWER,
     "data_export": Role.REVIEWER,
     "data_rows": Role.REVIEWER,
     "data_side": Role.REVIEWER,

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel.dataset_files import write_folder
-from flywheel.errors import Damaged, InvalidInput, NotFound
-from flywheel.gathering import gather
+from flywheel.dataset_report import Report, by_id, report_of, samples
+from flywheel.errors import Damaged, InvalidInput, NotFound, Unavailable
+from flywheel.gathering import Gathered, gather
 from flywheel.roles import Principal, Role, require
 from flywheel.rows import FrozenText, content_of
 from flywheel.splitting import SIDES, policy_words
@@ -21,7 +22,7 @@ from flywheel.tasks.build import Task
 from flywheel.validity import Rules
 from storage.datasets import DatasetRow, DatasetStore, DatasetVersion
 from storage.errors import Stale
-from storage.examples import ExampleStore
+from storage.examples import Example, ExampleStore
 from storage.home import Home
 from trainers.job import verify_manifest
 
@@ -63,14 +64,21 @@ class Datasets:
     """Makes dataset versions and shows them."""
 
     def __init__(
-        self, datasets: DatasetStore, examples: ExampleStore, task: Task, home: Home, rules: Callable[[], Rules]
+        self,
+        datasets: DatasetStore,
+        examples: ExampleStore,
+        task: Task,
+        home: Home,
+        rules: Callable[[], Rules],
+        learnt: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
-        """`rules` is asked at each freeze, since the base may still load."""
+        """`rules` is asked at each freeze, for the base may still load; `learnt` tells what versions gained so far."""
         self._store = datasets
         self._examples = examples
         self._task = task
         self._home = home
         self._rules = rules
+        self._learnt = learnt
         # Files are written under the number that the version will get.
         self._freezing = threading.Lock()
 
@@ -88,11 +96,37 @@ class Datasets:
                 continue
         return self._freeze(who, name, note)
 
+    def report(self, who: Principal, dataset: str | None = None) -> Report:
+        """What is in a version, or (without a name) in what would be frozen now: JSON, with a few rows as trained.
+
+        A version is reported as it was when it was frozen, but for what its rows look like. Raises NotFound; for what
+        would be frozen what `freeze` raises.
+        """
+        require(who, Role.REVIEWER)
+        if dataset is None:
+            approved, rules = self._examples.approved(), self._rules()
+            gathered = self._gathered(approved, rules)
+            made = report_of(gathered.rows, gathered.refused, by_id(approved), rules, self._learnt())
+            return {"dataset": None, **made, "samples": samples(gathered.rows, rules)}
+        version, rows = self._get(who, dataset), self.rows(who, dataset)
+        try:
+            rules = self._rules()
+        except Unavailable:
+            # The base still loads: numbers that are stored need it not.
+            rules = Rules()
+        stored = self._store.report(version.id)
+        if stored is None:
+            refused = {entry["example_id"]: entry["reason"] for entry in version.refused}
+            stored = report_of(rows, refused, {}, rules, self._learnt())
+        return {"dataset": version.id, **stored, "samples": samples([r for r in rows if not r.withdrawn], rules)}
+
+    def _gathered(self, approved: list[Example], rules: Rules) -> Gathered:
+        return gather(approved, self._store.placements(), self._examples.get, self._task, rules)
+
     def _freeze(self, who: Principal, name: str, note: str) -> Frozen:
         with self._freezing:
-            approved = self._examples.approved()
-            placements = self._store.placements()
-            gathered = gather(approved, placements, self._examples.get, self._task, self._rules())
+            approved, rules = self._examples.approved(), self._rules()
+            gathered = self._gathered(approved, rules)
             refused = [{"example_id": id, "reason": reason} for id, reason in gathered.refused.items()]
             content_hash = _content_hash(gathered.rows)
             if known := self._store.by_hash(content_hash):
@@ -115,6 +149,7 @@ class Datasets:
                     "resembling_held_out": gathered.split.resembling,
                 },
                 rows=gathered.rows,
+                report=report_of(gathered.rows, gathered.refused, by_id(approved), rules, self._learnt()),
                 number=number,
                 by=who.id,
             )

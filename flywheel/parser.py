@@ -95,6 +95,8 @@ def _data(commands: Commands) -> None:
     _command(actions, "list", "newest first")
     _command(actions, "show", "one version").add_argument("ids", nargs=1, metavar="dN")
     _command(actions, "diff", "what changed between two").add_argument("ids", nargs=2, metavar="dN")
+    report = _command(actions, "report", "what is in a version, or in what would be frozen now")
+    report.add_argument("ids", nargs="?", metavar="dN")
 
 
 def _models(commands: Commands) -> None:

@@ -5,6 +5,8 @@ Pure formatting of plain dictionaries; `--json` has every field.
 
 from typing import Any
 
+from flywheel.report_dataset import report
+
 Record = dict[str, Any]
 NOTHING = {
     "datasets": "No dataset is frozen yet. Approve corrections, then `python -m flywheel freeze`.",
@@ -21,6 +23,10 @@ def dataset(record: Record) -> str:
     """A dataset version, frozen now or before."""
     if "old" in record:
         return _difference(record)
+    if "duplicates" in record:
+        return report(record)
+    if "rows" in record:
+        return _with_rows(record)
     counts = ", ".join(f"{rows} {side}" for side, rows in record["counts"].items())
     name = "" if record["name"] == record["id"] else f" “{record['name']}”"
     same = "" if record.get("created_now", True) else " Nothing was approved since, so it is the same version."
@@ -77,10 +83,20 @@ def spacefile(record: Record) -> str:
     return "README.md says what the Spacefile says" + (" now." if record["changed"] else " already.")
 
 
+def _with_rows(record: Record) -> str:
+    about = record["version"]
+    lines = [dataset(about), *([f"  note: {about['note']}"] if about["note"] else []), f"  {about['policy']['words']}"]
+    return "\n".join(lines + _some([f"  {_row(row)} → {row['completion'][:80]}" for row in record["rows"]]))
+
+
+def _row(row: Record) -> str:
+    return f"{row['side']}: {row['prompt'][-1]['content'][:80]}"
+
+
 def _difference(record: Record) -> str:
     lines = [f"{record['old']} → {record['new']}: {len(record['added'])} added, {len(record['removed'])} removed"]
     for mark, kind in (("+", "added"), ("-", "removed"), ("!", "moved")):
-        lines += _some([f"  {mark} {row['side']}: {row['prompt'][-1]['content'][:80]}" for row in record[kind]])
+        lines += _some([f"  {mark} {_row(row)}" for row in record[kind]])
     return "\n".join(lines)
 
 

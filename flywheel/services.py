@@ -23,6 +23,7 @@ from flywheel.identity import Identity
 from flywheel.imports import Importer
 from flywheel.keys import Keys
 from flywheel.learned import Learned
+from flywheel.learning_value import LearningValue
 from flywheel.merging import Merging
 from flywheel.metrics import Metrics
 from flywheel.origins import Origins
@@ -181,7 +182,7 @@ def _compose(
     training = Training(database, runs, version_store, datasets, home, base, scoring)
     merging, origins = Merging(home, base, versions), Origins(home, base, runs, datasets)
     curation = Curation(examples, conversations, task, rules, _bundled(settings))
-    frozen = Datasets(datasets, examples, task, home, rules)
+    frozen = Datasets(datasets, examples, task, home, rules, LearningValue(version_store, datasets))
     chat = Chat(database, conversations, feedback, examples, engine, task, versions.served, settings)
     notices = NoticeStore(database)
     return Services(
@@ -253,7 +254,7 @@ def _rules(engine: Engine, settings: Settings) -> Callable[[], Rules]:
             # As the trainer will render the row, with all that the template puts around and behind the answer.
             return engine.count_tokens([*prompt, {"role": "assistant", "content": completion}])
 
-        return Rules(engine.control_tokens(), engine.context_length, count)
+        return Rules(engine.control_tokens(), engine.context_length, count, engine.texts())
 
     return rules
 

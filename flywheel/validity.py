@@ -5,10 +5,23 @@ Pure. Knows the limits of the chosen base as plain values; what a completion mea
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 Message = dict[str, str]
 Counter = Callable[[list[Message], str], int]
+
+
+class Texts(Protocol):
+    """The base's tokenizer for many conversations."""
+
+    def counts(self, conversations: Sequence[Sequence[Message]]) -> list[int]:
+        """Tokens of each, as a trainer renders it."""
+
+    def at_most(self, messages: Sequence[Message]) -> int | None:
+        """Tokens at most, without counting; None where there is no such bound."""
+
+    def pieces(self, prompt: Sequence[Message], completion: str) -> list[tuple[str, bool]]:
+        """Text of each token, and whether it is trained."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,8 @@ class Rules:
     """Longest row in tokens, prompt and completion rendered; None: unknown, nothing is refused for its length."""
     count: Counter | None = None
     """Tokens of a prompt with its completion, rendered for the base."""
+    texts: Texts | None = None
+    """The same for many at once; None where the tokenizer is elsewhere."""
 
 
 def problem(
@@ -88,6 +103,11 @@ def _text_problem(text: Any, name: str) -> str | None:
 def _length_problem(prompt: list[Message], completion: str, rules: Rules) -> str | None:
     if rules.count is None or rules.max_tokens is None:
         return None
+    if rules.texts is not None:
+        # Most rows are far from the limit; counting them all would take longer than everything else.
+        bound = rules.texts.at_most([*prompt, {"role": "assistant", "content": completion}])
+        if bound is not None and bound <= rules.max_tokens:
+            return None
     tokens = rules.count(prompt, completion)
     if tokens > rules.max_tokens:
         return f"it is too long for the base: {tokens:,} tokens, and at most {rules.max_tokens:,} fit"

@@ -98,6 +98,7 @@ class DatasetStore:
         refused: Sequence[Mapping[str, Any]],
         policy: Mapping[str, Any],
         rows: Sequence[NewRow],
+        report: Mapping[str, Any] | None = None,
         number: int | None = None,
         by: str,
         tx: Transaction | None = None,
@@ -117,6 +118,9 @@ class DatasetStore:
             )  # fmt: skip
             row = {key: getattr(made, key) for key in DatasetVersion.__dataclass_fields__ if key not in ("id", "by")}
             t.append("dataset_versions", stamped(row | {"id": new_id()}, by, made.created))
+            if report is not None:
+                told = {"id": new_id(), "number": given, "report": dict(report)}
+                t.append("dataset_reports", stamped(told, by, made.created))
             for position, new in enumerate(rows):
                 t.append("dataset_rows", stamped(_cells(new, given, position), by, made.created))
             return made
@@ -130,6 +134,11 @@ class DatasetStore:
     def get(self, id: str) -> DatasetVersion | None:
         found = self._db.row("SELECT * FROM dataset_versions WHERE number = ?", [number_of("d", id)])
         return _version(found) if found else None
+
+    def report(self, id: str) -> dict[str, Any] | None:
+        """What was reported of a version when it was frozen; None where nothing was."""
+        found = self._db.value("SELECT report FROM dataset_reports WHERE number = ?", [number_of("d", id)])
+        return dict(json.loads(found)) if found else None
 
     def latest(self) -> DatasetVersion | None:
         found = self._db.row("SELECT * FROM dataset_versions ORDER BY number DESC LIMIT 1")

@@ -67,6 +67,11 @@ def m007_consent(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute(statement)
 
 
+def m008_dataset_reports(cursor: duckdb.DuckDBPyConnection) -> None:
+    """What was reported of a dataset version when it was frozen."""
+    cursor.execute(_DATASET_REPORTS)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -131,6 +136,9 @@ _CONSENT = (
         row_hash VARCHAR NOT NULL, {_STAMP})""",
 )
 
+_DATASET_REPORTS = f"""CREATE TABLE dataset_reports (id VARCHAR PRIMARY KEY, number INTEGER NOT NULL,
+        report VARCHAR NOT NULL, {_STAMP})"""
+
 STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_wheel,
     m002_keys,
@@ -139,6 +147,7 @@ STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m005_notices,
     m006_redacted_prompts,
     m007_consent,
+    m008_dataset_reports,
 ]
 
 

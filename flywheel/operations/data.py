@@ -74,12 +74,14 @@ def freeze(services: Services, who: Principal, args: Arguments) -> Iterator[Even
 
 
 def datasets(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
-    """List, show or compare dataset versions."""
+    """List, show, compare or report on dataset versions."""
     action = args["action"]
     if action == "list":
         for version in services.datasets.listing(who):
             yield {"result": asdict(version)}
     elif action == "diff":
         yield {"result": asdict(services.datasets.diff(who, args["ids"][0], args["ids"][1]))}
+    elif action == "report":
+        yield {"result": services.datasets.report(who, args.get("ids"))}
     else:
         yield {"result": asdict(services.datasets.show(who, args["ids"][0]))}

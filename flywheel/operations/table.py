@@ -38,6 +38,9 @@ OPERATIONS: dict[str, Operation] = {
 COUNTS_TOKENS = ("ask", "import", "review", "freeze")
 """Operations that need the base's tokenizer: what is too long for it is refused. A model elsewhere has none here."""
 
+COUNTING_ACTIONS = {"datasets": ("report",)}
+"""Of operations that else need none, the actions that do."""
+
 LOOKS = ("list",)
 """Actions of theirs that count nothing; to show an item is to say what would be refused in it."""
 
@@ -49,7 +52,8 @@ def perform(services: Services, who: Principal, name: str, args: Arguments) -> I
     """Run one operation by its name. Raises InvalidInput for an unknown name."""
     if name not in OPERATIONS:
         raise InvalidInput(f"There is no operation `{name}`. `python -m flywheel --help` lists the commands.")
-    counts = name in COUNTS_TOKENS and args.get("action") not in LOOKS
+    action = args.get("action")
+    counts = (name in COUNTS_TOKENS and action not in LOOKS) or action in COUNTING_ACTIONS.get(name, ())
     if counts and (name == "ask" or not services.settings.is_remote):
         yield from _waiting(services)
     if name in NEEDS_BASE and services.base.is_on_hub and services.base.folder is None:

@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Literal, Protocol
 
 from flywheel.errors import InvalidInput
+from flywheel.serving.texts import Texts
 
 HEARTBEAT_S = 0.2
 BASE_VERSION = "v0"
@@ -183,6 +184,9 @@ class Engine(Protocol):
 
         An estimate where the tokenizer is elsewhere.
         """
+
+    def texts(self) -> Texts | None:
+        """The base's tokenizer for many texts; None where it is elsewhere."""
 
     def close(self) -> None:
         """Cancel what runs, refuse what waits, free the model."""

@@ -21,6 +21,7 @@ from flywheel.serving.local_decode import Limits, Row
 from flywheel.serving.local_loop import STOPPED, Item, Loop, Warm
 from flywheel.serving.local_models import Models
 from flywheel.serving.pieces import Pieces
+from flywheel.serving.texts import Texts
 
 MOST_WAITING = 64
 LEAST_ANSWER = 32
@@ -98,6 +99,11 @@ class LocalEngine:
         """
         self._need_ready()
         return len(self._tokens(text) if isinstance(text, str) else self._render(text)[1])
+
+    def texts(self) -> Texts:
+        """The base's tokenizer for many texts. Unavailable while loading."""
+        self._need_ready()
+        return self._texts
 
     def check(self, messages: Sequence[Message]) -> None:
         """Raise InvalidInput when the prompt is too long for the base or its template refuses it."""
@@ -241,6 +247,7 @@ class LocalEngine:
             log.error("%s", error)
             model = models.select(BASE_VERSION, None)
         self._tokenizer = models.tokenizer
+        self._texts = Texts(models.tokenizer, self._tokenizing)
         most_tokens = _memory(model) // max(1, models.memory.bytes_per_token)
         written = _context_length(model, models.tokenizer)
         self._context = min(written, most_tokens)

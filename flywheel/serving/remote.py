@@ -98,6 +98,9 @@ class RemoteEngine:
             return math.ceil(len(text.encode("utf-8", "replace")) / BYTES_A_TOKEN)
         return sum(self.count_tokens(message["content"]) + TOKENS_A_MESSAGE for message in text)
 
+    def texts(self) -> None:
+        """The tokenizer is elsewhere."""
+
     def check(self, messages: Sequence[Message]) -> None:
         """Raise InvalidInput when a conversation is too long by estimate, Unavailable when the server is not there.
 

@@ -1,4 +1,4 @@
-"""Two small charts as inline SVG: the loss of a run, and scores with their 95 % intervals.
+"""Three small charts as inline SVG: the loss of a run, scores with their 95 % intervals, and counts.
 
 Pure functions of numbers to markup. Drawn here because no plot component of the page library shows intervals or has a
 text for screen readers. Colours come from CSS variables, so dark mode follows.
@@ -11,6 +11,8 @@ from html import escape
 
 WIDTH, HEIGHT = 440, 180
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 14, 28
+MOST_NAME = 24
+"""Characters of a name beside a bar."""
 SERIES = ("var(--fw-series-1)", "var(--fw-series-2)", "var(--fw-series-3)")
 
 
@@ -82,6 +84,27 @@ def score_chart(title: str, scores: Sequence[Interval]) -> str:
     for part in (0, 0.5, 1):
         body.append(f'<text x="{across(part):.0f}" y="{height - 8}" text-anchor="middle">{part:.0%}</text>')
     words = "; ".join(f"{s.name} {s.value:.1%} ({s.low:.1%} to {s.high:.1%})" for s in scores)
+    return f'<h4 class="fw-chart-title">{escape(title)}</h4>' + _svg(body, height, f"{title}: {words}")
+
+
+def count_chart(title: str, counts: Sequence[tuple[str, int]]) -> str:
+    """One bar a name with its number, longest name first cut to fit. Nothing to count: ""."""
+    if not counts:
+        return ""
+    row, label = 22, 150
+    height = TOP + row * len(counts)
+    span, most = WIDTH - label - 60, max(count for _, count in counts) or 1
+    body = []
+    for place, (name, count) in enumerate(counts):
+        y = TOP + row * place - 8
+        shown = name if len(name) <= MOST_NAME else name[: MOST_NAME - 1] + "…"
+        width = span * count / most
+        body.append(f'<text x="{label - 8}" y="{y + 12}" text-anchor="end">{escape(shown)}</text>')
+        body.append(
+            f'<rect x="{label}" y="{y}" width="{width:.1f}" height="15" rx="3" fill="{SERIES[0]}" opacity=".55"/>'
+        )
+        body.append(f'<text x="{label + width + 6:.1f}" y="{y + 12}">{count:,}</text>')
+    words = "; ".join(f"{name} {count:,}" for name, count in counts)
     return f'<h4 class="fw-chart-title">{escape(title)}</h4>' + _svg(body, height, f"{title}: {words}")
 
 

@@ -16,6 +16,7 @@ from flywheel.imports import ImportReport, import_bytes
 from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import markup
+from flywheel.ui.dataset_report import ReportBox, choices
 from flywheel.ui.shell import caller, strip
 from flywheel.ui.wiring import on_load, wire
 from storage.datasets import DatasetRow, DatasetVersion
@@ -50,6 +51,7 @@ class DataPage:
                 gr.Markdown("## Bring data in")
                 term, load = self._bundled()
                 upload, bring, brought, options = self._import_box()
+        reports = ReportBox(self._services).build()
         gr.Markdown("## Dataset versions")
         versions = gr.HTML(elem_id="datasets")
         with gr.Column(visible="hidden") as body:
@@ -62,7 +64,7 @@ class DataPage:
         state = gr.Radio(label="State", choices=list(STATES), value="approved", elem_id="state")
         examples = gr.HTML(elem_id="examples")
         what, give, file = self._export_box()
-        fresh = [ready, versions, dataset, body]
+        fresh = [ready, versions, dataset, body, reports]
         on_load(self.refresh, {}, fresh, "data_open")
         on_load(self.examples, {"state": state}, [examples], "data_open_examples")
         wire(state.change, self.examples, {"state": state}, [examples], "data_examples")
@@ -103,7 +105,7 @@ class DataPage:
             file = gr.File(label="File", interactive=False)
         return what, give, file
 
-    def refresh(self, request: gr.Request) -> tuple[str, str, Any, Any]:
+    def refresh(self, request: gr.Request) -> tuple[str, str, Any, Any, Any]:
         """What could be frozen, what is frozen, and the choice of versions."""
         who = caller(request)
         counts = self._services.curation.counts(who)
@@ -111,26 +113,26 @@ class DataPage:
         names = [version.id for version in listing]
         choice = gr.Dropdown(choices=names, value=names[0] if names else None)
         ready = ready_view(counts, self._services.curation.approved_sides(who))
-        return ready, versions_view(listing), choice, gr.Column(visible=True if names else "hidden")
+        return ready, versions_view(listing), choice, gr.Column(visible=True if names else "hidden"), choices(listing)
 
     def examples(self, state: str, request: gr.Request) -> str:
         """The newest examples of one state."""
         return examples_view(self._services.curation.listing(caller(request), state, PAGE), state)
 
-    def load(self, term: str | None, request: gr.Request) -> tuple[str, str, Any, Any]:
+    def load(self, term: str | None, request: gr.Request) -> tuple[str, str, Any, Any, Any]:
         """Put the bundled held-out phrasings of a word in as approved test rows."""
         added = self._services.curation.load_phrasings(caller(request), term or "")
         gr.Info(f"{added} held-out phrasings of `{term}` are test rows now." if added else "They are here already.")
         return self.refresh(request)
 
-    def freeze(self, name: str, note: str, request: gr.Request) -> tuple[str, str, Any, Any, str]:
+    def freeze(self, name: str, note: str, request: gr.Request) -> tuple[str, str, Any, Any, Any, str]:
         """Make a dataset version from what is approved now."""
         frozen = self._services.datasets.freeze(caller(request), name=name, note=note)
         return *self.refresh(request), frozen_view(frozen, learns_here=not self._services.settings.is_remote)
 
     def bring(
         self, upload: str | None, split: str, approved: bool, request: gr.Request
-    ) -> tuple[str, str, Any, Any, str]:
+    ) -> tuple[str, str, Any, Any, Any, str]:
         """Take an uploaded file in."""
         if not upload:
             raise InvalidInput("No file is chosen. Choose a file first.")
