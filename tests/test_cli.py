@@ -84,6 +84,9 @@ def test_same_rows_freeze_to_the_same_version(run: Run, rows: Path) -> None:
     assert "d1: 1 train" in run("freeze")[1] and "the same version" in run("freeze")[1]
     assert "d1: 1 train" in run("datasets", "list")[1]
     assert "0 added, 0 removed" in run("datasets", "diff", "d1", "d1")[1]
+    assert "  train: How many stores are there? → SELECT" in run("datasets", "show", "d1")[1]
+    assert "d1: 1 rows" in run("datasets", "report", "d1")[1]
+    assert json.loads(run("datasets", "report", "--json")[1])["lengths"]["measured"] == 1
 
 
 def test_empty_lists_say_what_comes_next(run: Run) -> None:
