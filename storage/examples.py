@@ -4,14 +4,11 @@ The origin never changes; everything after is an event with the whole text, and 
 author does not allow learning, an example is in no list, count or decision. Knows nothing of who may decide.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from storage.consents import HELD_EXAMPLES
 from storage.database import Database
-from storage.errors import Missing, Stale
 from storage.example_queries import CURRENT, PICKED
 from storage.example_records import (
     DECISIONS,
@@ -25,10 +22,9 @@ from storage.example_records import (
 )
 from storage.example_records import Example as Example
 from storage.example_records import NewExample as NewExample
-from storage.ids import new_id
-from storage.records import inside, one_of, stamped
-from storage.rows import as_json
-from storage.transaction import Row, Transaction
+from storage.example_writes import appended, begun, current_of, last_proposal, origin_of, proposed_again, refuse_held
+from storage.records import inside, one_of
+from storage.transaction import Transaction
 
 
 class ExampleStore:
@@ -62,11 +58,11 @@ class ExampleStore:
         def job(t: Transaction) -> Example:
             row = t.row(CURRENT.format("x.turn_id = ?"), [turn_id])
             if row is not None:
-                return _proposed_again(t, from_row(row), provenance, completion, list(reasons), comment)
-            origin = _origin(prompt, completion, None)
+                return proposed_again(t, from_row(row), provenance, completion, list(reasons), comment)
+            origin = origin_of(prompt, completion, None)
             origin |= {"turn_id": turn_id, "conversation_id": conversation_id, "answer": answer}
             origin |= {"version": version, "source": "chat"}
-            return _begun(t, origin, "proposed", provenance, completion, list(reasons), comment)
+            return begun(t, origin, "proposed", provenance, completion, list(reasons), comment)
 
         return inside(self._db, tx, by, job)
 
@@ -77,7 +73,7 @@ class ExampleStore:
             one_of("state", new.state, tuple(KIND_OF_NEW))
 
         def job(t: Transaction) -> tuple[list[str], int]:
-            origins = [_origin(new.prompt, new.completion, new.split) for new in rows]
+            origins = [origin_of(new.prompt, new.completion, new.split) for new in rows]
             hashes = [origin["content_hash"] for origin in origins]
             known = {
                 row["content_hash"]
@@ -92,7 +88,7 @@ class ExampleStore:
                 known.add(origin["content_hash"])
                 origin |= {"answer": new.answer, "source": new.source}
                 kind = KIND_OF_NEW[new.state]
-                made = _begun(t, origin, kind, new.provenance, new.completion, list(new.reasons), new.comment)
+                made = begun(t, origin, kind, new.provenance, new.completion, list(new.reasons), new.comment)
                 added.append(made.id)
             return added, len(rows) - len(added)
 
@@ -105,6 +101,7 @@ class ExampleStore:
         *,
         completion: str | None = None,
         reason: str | None = None,
+        seconds: float | None = None,
         expected_event: str | None,
         by: str,
         tx: Transaction | None = None,
@@ -112,22 +109,22 @@ class ExampleStore:
         """Append a decision. Raises Missing, and Stale when another event came after `expected_event`.
 
         Approving another text makes the example `edited`; reopening brings back the text last proposed. The same
-        decision again changes nothing.
+        decision again changes nothing. `seconds`: how long it took, where that is known.
         """
         one_of("decision", kind, DECISIONS)
 
         def job(t: Transaction) -> Example:
-            now = _current(t, example_id, expected_event)
+            now = current_of(t, example_id, expected_event)
             if kind != "withdrawn":
-                _refuse_held(t, example_id)
+                refuse_held(t, example_id)
             text = now.completion if completion is None else completion
             if now.state == STATE_OF[kind] and text == now.completion and reason == now.reason:
                 return now
             if kind == "reopened":
-                text, provenance = _last_proposal(t, now)
+                text, provenance = last_proposal(t, now)
             else:
                 provenance = now.provenance if text == now.completion else "edited"
-            return _event(t, now, kind, provenance, text, now.reasons, now.comment, reason)
+            return appended(t, now, kind, provenance, text, now.reasons, now.comment, reason, seconds)
 
         return inside(self._db, tx, by, job)
 
@@ -148,11 +145,11 @@ class ExampleStore:
         """
 
         def job(t: Transaction) -> Example:
-            now = _current(t, example_id, expected_event)
-            _refuse_held(t, example_id)
+            now = current_of(t, example_id, expected_event)
+            refuse_held(t, example_id)
             new = replace(now, prompt=list(prompt), redacted=now.redacted or list(prompt) != now.prompt)
             kind = "approved" if now.state == "approved" else "redacted"
-            return _event(t, new, kind, provenance, completion, now.reasons, now.comment, None)
+            return appended(t, new, kind, provenance, completion, now.reasons, now.comment, None)
 
         return inside(self._db, None, by, job)
 
@@ -213,88 +210,3 @@ class ExampleStore:
         found = self.for_turns(turn_ids)
         held = self.held([example.id for example in found.values()])
         return {turn: replace(x, state="held") if x.id in held and x.state in LIVE else x for turn, x in found.items()}
-
-
-def _current(tx: Transaction, example_id: str, expected_event: str | None) -> Example:
-    row = tx.row(CURRENT.format("x.id = ?"), [example_id])
-    if row is None:
-        raise Missing(f"There is no example `{example_id}`. Load the page again.")
-    now = from_row(row)
-    if expected_event is not None and expected_event != now.event_id:
-        raise Stale(f"This example became {now.state} meanwhile. Load the page again.")
-    return now
-
-
-def _refuse_held(tx: Transaction, id: str) -> None:
-    if tx.rows(f"SELECT 1 FROM ({HELD_EXAMPLES}) WHERE id = ?", [id]):
-        raise Stale("The author of this example does not allow learning from it. Leave it.")
-
-
-def _origin(prompt: Sequence[Message], completion: str, split: str | None) -> Row:
-    content = as_json("prompt", [list(prompt), completion, split])
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    return {"prompt": list(prompt), "split": split, "content_hash": digest}
-
-
-def _begun(
-    tx: Transaction, origin: Row, kind: str, provenance: str, completion: str, reasons: list[str], comment: str
-) -> Example:
-    now = datetime.now(UTC)
-    row = {"id": new_id(), "turn_id": None, "conversation_id": None, "version": None, **origin}
-    tx.append("examples", stamped(row, tx.by, now))
-    blank = Example(
-        id=row["id"], provenance=provenance, turn_id=row["turn_id"], conversation_id=row["conversation_id"],
-        prompt=row["prompt"], completion=completion, answer=row["answer"], version=row["version"],
-        split=row["split"], source=row["source"], reasons=reasons, comment=comment, created=now, created_by=tx.by,
-        state="", reason=None, decided_by=None, decided_at=None, event_id="",
-    )  # fmt: skip
-    return _event(tx, blank, kind, provenance, completion, reasons, comment, None)
-
-
-def _proposed_again(
-    tx: Transaction, now: Example, provenance: str, completion: str, reasons: list[str], comment: str
-) -> Example:
-    if provenance == "thumb" and now.provenance != "thumb":
-        # The person said better words before; pressing the thumb again must not throw them away.
-        if now.state != "withdrawn":
-            return now
-        return _event(tx, now, "proposed", now.provenance, now.completion, reasons, comment, None)
-    same = completion == now.completion
-    said_more = now.state == "pending" and (provenance, reasons, comment) != (now.provenance, now.reasons, now.comment)
-    if same and not said_more and now.state != "withdrawn":
-        return now
-    return _event(tx, now, "proposed", provenance, completion, reasons, comment, None)
-
-
-def _event(
-    tx: Transaction,
-    now: Example,
-    kind: str,
-    provenance: str,
-    completion: str,
-    reasons: list[str],
-    comment: str,
-    reason: str | None,
-) -> Example:
-    """Append what the example is from now on, and tell it."""
-    at = datetime.now(UTC)
-    row: Row = {"id": new_id(), "example_id": now.id, "kind": kind, "provenance": provenance, "completion": completion}
-    row |= {"reasons": reasons, "comment": comment, "reason": reason, "prompt": now.prompt if now.redacted else None}
-    tx.append("example_events", stamped(row, tx.by, at))
-    decided = kind != "proposed"
-    return replace(
-        now, provenance=provenance, completion=completion, reasons=reasons, comment=comment, state=STATE_OF[kind],
-        reason=reason, decided_by=tx.by if decided else None, decided_at=at if decided else None,
-        event_id=str(row["id"]),
-    )  # fmt: skip
-
-
-def _last_proposal(tx: Transaction, now: Example) -> tuple[str, str]:
-    """Text and provenance before anybody decided; of an import that came decided, those it came with."""
-    found = tx.rows(
-        "SELECT completion, provenance FROM example_events WHERE example_id = ?"
-        " ORDER BY kind IN ('proposed', 'redacted') DESC,"
-        " CASE WHEN kind IN ('proposed', 'redacted') THEN id END DESC, id LIMIT 1",
-        [now.id],
-    )
-    return found[0]["completion"], found[0]["provenance"]

@@ -72,6 +72,12 @@ def m008_dataset_reports(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(_DATASET_REPORTS)
 
 
+def m009_review(cursor: duckdb.DuckDBPyConnection) -> None:
+    """How long a decision took, what two reviewers said apart, and tags, which a frozen row keeps."""
+    for statement in _REVIEW:
+        cursor.execute(statement)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -139,6 +145,15 @@ _CONSENT = (
 _DATASET_REPORTS = f"""CREATE TABLE dataset_reports (id VARCHAR PRIMARY KEY, number INTEGER NOT NULL,
         report VARCHAR NOT NULL, {_STAMP})"""
 
+_REVIEW = (
+    "ALTER TABLE example_events ADD COLUMN seconds DOUBLE",
+    "ALTER TABLE dataset_rows ADD COLUMN tags VARCHAR",
+    f"""CREATE TABLE votes (id VARCHAR PRIMARY KEY, example_id VARCHAR NOT NULL, event_id VARCHAR NOT NULL,
+        decision VARCHAR NOT NULL, completion VARCHAR NOT NULL, reason VARCHAR, seconds DOUBLE, {_STAMP})""",
+    f"""CREATE TABLE example_tags (id VARCHAR PRIMARY KEY, example_id VARCHAR NOT NULL, tag VARCHAR NOT NULL,
+        kind VARCHAR NOT NULL, {_STAMP})""",
+)
+
 STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_wheel,
     m002_keys,
@@ -148,6 +163,7 @@ STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m006_redacted_prompts,
     m007_consent,
     m008_dataset_reports,
+    m009_review,
 ]
 
 

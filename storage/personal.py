@@ -26,6 +26,8 @@ OF_PERSON = {
     "corrections": f"created_by = $1 OR turn_id IN ({_TURNS})",
     "examples": f"conversation_id IN ({_CONVERSATIONS})",
     "example_events": f"example_id IN ({_EXAMPLES})",
+    "example_tags": f"example_id IN ({_EXAMPLES})",
+    "votes": f"example_id IN ({_EXAMPLES})",
     "notices": "created_by = $1",
     "consents": "person = $1",
 }

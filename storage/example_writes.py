@@ -1,0 +1,105 @@
+"""How an example's rows are appended, inside of a transaction: its beginning, and each event with the whole text.
+
+The counterpart of `example_queries`. Knows nothing of who may decide.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from storage.consents import HELD_EXAMPLES
+from storage.errors import Missing, Stale
+from storage.example_queries import CURRENT
+from storage.example_records import STATE_OF, Example, Message, from_row
+from storage.ids import new_id
+from storage.records import stamped
+from storage.rows import as_json
+from storage.transaction import Row, Transaction
+
+
+def current_of(tx: Transaction, example_id: str, expected_event: str | None) -> Example:
+    row = tx.row(CURRENT.format("x.id = ?"), [example_id])
+    if row is None:
+        raise Missing(f"There is no example `{example_id}`. Load the page again.")
+    now = from_row(row)
+    if expected_event is not None and expected_event != now.event_id:
+        raise Stale(f"This example became {now.state} meanwhile. Load the page again.")
+    return now
+
+
+def refuse_held(tx: Transaction, id: str) -> None:
+    if tx.rows(f"SELECT 1 FROM ({HELD_EXAMPLES}) WHERE id = ?", [id]):
+        raise Stale("The author of this example does not allow learning from it. Leave it.")
+
+
+def origin_of(prompt: Sequence[Message], completion: str, split: str | None) -> Row:
+    content = as_json("prompt", [list(prompt), completion, split])
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return {"prompt": list(prompt), "split": split, "content_hash": digest}
+
+
+def begun(
+    tx: Transaction, origin: Row, kind: str, provenance: str, completion: str, reasons: list[str], comment: str
+) -> Example:
+    now = datetime.now(UTC)
+    row = {"id": new_id(), "turn_id": None, "conversation_id": None, "version": None, **origin}
+    tx.append("examples", stamped(row, tx.by, now))
+    blank = Example(
+        id=row["id"], provenance=provenance, turn_id=row["turn_id"], conversation_id=row["conversation_id"],
+        prompt=row["prompt"], completion=completion, answer=row["answer"], version=row["version"],
+        split=row["split"], source=row["source"], reasons=reasons, comment=comment, created=now, created_by=tx.by,
+        state="", reason=None, decided_by=None, decided_at=None, event_id="",
+    )  # fmt: skip
+    return appended(tx, blank, kind, provenance, completion, reasons, comment, None)
+
+
+def proposed_again(
+    tx: Transaction, now: Example, provenance: str, completion: str, reasons: list[str], comment: str
+) -> Example:
+    if provenance == "thumb" and now.provenance != "thumb":
+        # The person said better words before; pressing the thumb again must not throw them away.
+        if now.state != "withdrawn":
+            return now
+        return appended(tx, now, "proposed", now.provenance, now.completion, reasons, comment, None)
+    same = completion == now.completion
+    said_more = now.state == "pending" and (provenance, reasons, comment) != (now.provenance, now.reasons, now.comment)
+    if same and not said_more and now.state != "withdrawn":
+        return now
+    return appended(tx, now, "proposed", provenance, completion, reasons, comment, None)
+
+
+def appended(
+    tx: Transaction,
+    now: Example,
+    kind: str,
+    provenance: str,
+    completion: str,
+    reasons: list[str],
+    comment: str,
+    reason: str | None,
+    seconds: float | None = None,
+) -> Example:
+    """Append what the example is from now on, and tell it."""
+    at = datetime.now(UTC)
+    row: Row = {"id": new_id(), "example_id": now.id, "kind": kind, "provenance": provenance, "completion": completion}
+    row |= {"reasons": reasons, "comment": comment, "reason": reason, "prompt": now.prompt if now.redacted else None}
+    row |= {"seconds": seconds}
+    tx.append("example_events", stamped(row, tx.by, at))
+    decided = kind != "proposed"
+    return replace(
+        now, provenance=provenance, completion=completion, reasons=reasons, comment=comment, state=STATE_OF[kind],
+        reason=reason, decided_by=tx.by if decided else None, decided_at=at if decided else None,
+        event_id=str(row["id"]),
+    )  # fmt: skip
+
+
+def last_proposal(tx: Transaction, now: Example) -> tuple[str, str]:
+    """Text and provenance before anybody decided; of an import that came decided, those it came with."""
+    found = tx.rows(
+        "SELECT completion, provenance FROM example_events WHERE example_id = ?"
+        " ORDER BY kind IN ('proposed', 'redacted') DESC,"
+        " CASE WHEN kind IN ('proposed', 'redacted') THEN id END DESC, id LIMIT 1",
+        [now.id],
+    )
+    return found[0]["completion"], found[0]["provenance"]
