@@ -10,6 +10,7 @@ from functools import partial
 from flywheel.errors import Forbidden, InvalidInput
 from flywheel.fair import FairUse
 from flywheel.history import Message, prompt_of
+from flywheel.poisoning.sent import hides
 from flywheel.questions import Question, Questions
 from flywheel.reply import Update
 from flywheel.roles import Principal, Role, require
@@ -261,7 +262,7 @@ class Chat:
         self, who: Principal, turn: Turn, provenance: str, text: str, reasons: Sequence[str], comment: str
     ) -> Callable[..., Example]:
         prompt = prompt_of(self._conversations.path_to(turn.id), single_turn=self._task.single_turn)
-        return partial(
+        propose = partial(
             self._examples.propose,
             provenance=provenance,
             turn_id=turn.id,
@@ -274,3 +275,13 @@ class Chat:
             comment=comment,
             by=who.id,
         )
+        unseen = hides(prompt, text) if who.role is Role.GUEST else None
+        return propose if unseen is None else partial(self._put_aside, propose, unseen)
+
+    def _put_aside(self, propose: Callable[..., Example], unseen: str, tx: Transaction) -> Example:
+        """Nobody should approve what they cannot see: it waits outside of the inbox."""
+        made = propose(tx=tx)
+        if made.state != "pending":
+            return made
+        reason = f"it holds {unseen}"
+        return self._examples.decide(made.id, "quarantined", reason=reason, expected_event=None, by=tx.by, tx=tx)

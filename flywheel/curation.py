@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flywheel.errors import PUBLIC, Conflict, InvalidInput, NotFound
+from flywheel.guarding import Guard
 from flywheel.redaction.pairs import private, redacted_prompt
 from flywheel.redaction.redact import redact
 from flywheel.roles import Principal, Role, require
@@ -35,19 +36,21 @@ DONE = {
 
 @dataclass(frozen=True)
 class Item:
-    """All that a reviewer sees of one example."""
+    """All that a reviewer sees of one example; words without a full stop."""
 
     example: Example
     thread: list[Turn]
-    """The conversation up to the answer, oldest first; empty for an example that was not chatted."""
+    """Up to the answer, oldest first; empty for an example that was not chatted."""
     diff: list[Part]
     """From the model's answer to the proposed completion; one `added` part when there was no answer."""
     outcome: SqlOutcome | None
     """What the proposed SQL returns; None for a task without SQL."""
     problem: str | None
-    """Why it cannot be approved as it stands, without a full stop; None when it can."""
+    """Why it cannot be approved as it stands; None when it can."""
     private: str | None
     """What personal data and secrets it holds, by type; it is approved redacted, or with a reason."""
+    flags: list[str]
+    """What the limits for guests noticed of it, each a few words."""
 
 
 class Curation:
@@ -60,6 +63,7 @@ class Curation:
         task: Task,
         rules: Callable[[], Rules],
         bundled: Path | None,
+        guard: Guard,
     ) -> None:
         """`rules` is asked at each decision, since a base may still load; `bundled` holds the starter's example data,
         None where another base is configured."""
@@ -68,6 +72,7 @@ class Curation:
         self._task = task
         self._rules = rules
         self._bundled = bundled
+        self._guard = guard
 
     def inbox(self, who: Principal, limit: int = 50, after: str | None = None) -> list[Example]:
         """What waits: corrections before thumbs, newest first. `after` is the last id of the page before."""
@@ -110,6 +115,7 @@ class Curation:
             outcome=self._task.outcome(text),
             problem=self.problem(example, text),
             private=private(example.prompt, text),
+            flags=self._flags(who, example),
         )
 
     def approve(
@@ -122,16 +128,16 @@ class Curation:
         expected_event: str | None = None,
     ) -> Example:
         """Approve, as it stands or with another completion. Personal data and secrets in it need `keep`, the reason
-        why they are trained on; it is stored with the decision. Raises InvalidInput with the reason when it cannot be
-        trained on, Conflict when something else was decided after `expected_event`."""
+        why they are trained on, as does what a freeze would hold back; it is stored with the decision. Raises
+        InvalidInput with the reason when it cannot be trained on, Conflict when something else was decided after
+        `expected_event`."""
         require(who, Role.REVIEWER)
         example = self._current(example_id, expected_event)
         # A page sends back what it showed: only a changed text is brought into the task's form.
-        text = (
-            example.completion if completion in (None, example.completion) else self._task.completion(completion or "")
-        )
+        shown = completion in (None, example.completion)
+        text = example.completion if shown else self._task.completion(completion or "")
         held = private(example.prompt, text)
-        reason = (keep.strip() or None) if held else None
+        reason = (keep.strip() or None) if held or self._flags(who, example) else None
         same = text == example.completion and reason == example.reason
         if example.state == "withdrawn" or (example.state == "approved" and same):
             raise Conflict(_meanwhile(example, "Nothing was changed"))
@@ -238,6 +244,9 @@ class Curation:
             raise InvalidInput(f"There are no example data for the term `{term}`. Choose one of {known}.")
         text = (self._bundled / kind / f"{term}.jsonl").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+    def _flags(self, who: Principal, example: Example) -> list[str]:
+        return self._guard.flags(who).get(example.id, [])
 
     def _add(self, rows: Sequence[NewExample], who: Principal) -> int:
         added, _ = self._examples.add_many(rows, by=who.id)

@@ -15,6 +15,7 @@ from flywheel.dataset_files import write_folder
 from flywheel.dataset_report import Report, by_id, report_of, samples
 from flywheel.errors import Damaged, InvalidInput, NotFound, Unavailable
 from flywheel.gathering import Gathered, gather
+from flywheel.guarding import Guard
 from flywheel.roles import Principal, Role, require
 from flywheel.rows import FrozenText, content_of
 from flywheel.splitting import SIDES, policy_words
@@ -37,7 +38,7 @@ class Frozen:
     created: bool
     """False: the approved rows are those of this version already."""
     refused: list[dict[str, Any]]
-    """{"example_id", "reason"} of each approved example that is not in it."""
+    """{"example_id", "reason"} of each approved example that is not in it, and "limit" where one holds it back."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Datasets:
         task: Task,
         home: Home,
         rules: Callable[[], Rules],
+        guard: Guard,
         learnt: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
         """`rules` is asked at each freeze, for the base may still load; `learnt` tells what versions gained so far."""
@@ -79,6 +81,7 @@ class Datasets:
         self._home = home
         self._rules = rules
         self._learnt = learnt
+        self._guard = guard
         # Files are written under the number that the version will get.
         self._freezing = threading.Lock()
 
@@ -121,13 +124,14 @@ class Datasets:
         return {"dataset": version.id, **stored, "samples": samples([r for r in rows if not r.withdrawn], rules)}
 
     def _gathered(self, approved: list[Example], rules: Rules) -> Gathered:
-        return gather(approved, self._store.placements(), self._examples.get, self._task, rules)
+        placements, find = self._store.placements(), self._examples.get
+        return gather(approved, placements, find, self._task, rules, self._guard.withheld)
 
     def _freeze(self, who: Principal, name: str, note: str) -> Frozen:
         with self._freezing:
             approved, rules = self._examples.approved(), self._rules()
             gathered = self._gathered(approved, rules)
-            refused = [{"example_id": id, "reason": reason} for id, reason in gathered.refused.items()]
+            refused = _refused(gathered)
             content_hash = _content_hash(gathered.rows)
             if known := self._store.by_hash(content_hash):
                 self._restore_files(known)
@@ -147,6 +151,7 @@ class Datasets:
                     "words": policy_words(gathered.split),
                     "shares": gathered.split.shares,
                     "resembling_held_out": gathered.split.resembling,
+                    **gathered.withheld.facts,
                 },
                 rows=gathered.rows,
                 report=report_of(gathered.rows, gathered.refused, by_id(approved), rules, self._learnt()),
@@ -214,6 +219,14 @@ class Datasets:
         if verify_manifest(folder):
             facts = {name: getattr(version, name) for name in ("task", "content_hash", "system_hash")}
             write_folder(folder, self._store.rows(version.id), facts)
+
+
+def _refused(gathered: Gathered) -> list[dict[str, Any]]:
+    held = gathered.withheld.rows
+    return [
+        {"example_id": id, "reason": reason, **({"limit": held[id].limit} if id in held else {})}
+        for id, reason in gathered.refused.items()
+    ]
 
 
 def _content_hash(rows: Sequence[FrozenText]) -> str:

@@ -4,11 +4,12 @@ Every approved example ends as a row or as a refusal with its reason. Knows neit
 give the same rows in any order.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from flywheel.errors import Conflict, InvalidInput
+from flywheel.guarding import Withheld, unguarded
 from flywheel.neighbours import normalise
 from flywheel.redaction.pairs import private
 from flywheel.rows import as_sent, content_of, why_unusable
@@ -42,6 +43,8 @@ class Gathered:
     """In the order of their content, which tells nothing of when or by whom they came."""
     refused: dict[str, str]
     """Example → why it is no row."""
+    withheld: Withheld
+    """Those of `refused` that the limits for guests hold back."""
     split: Split
 
 
@@ -58,8 +61,10 @@ def gather(
     find: Callable[[str], Example | None],
     task: Task,
     rules: Rules,
+    withhold: Callable[[Sequence[Example], Collection[str]], Withheld] = unguarded,
 ) -> Gathered:
-    """Choose and place. `find` gives an example that is not approved any more.
+    """Choose and place. `find` gives an example that is not approved any more; `withhold` what the limits for guests
+    leave out of the usable ones, given also what earlier versions hold.
 
     Raises InvalidInput when nothing is left to train on, Conflict when one question binds to two sides.
     """
@@ -72,6 +77,11 @@ def gather(
             refused[example.id] = reason
         else:
             usable[example.id] = _candidate(example, placements, task, rules)
+    # Before copies become one: the copy that stays must not be one that is held back.
+    withheld = withhold([candidate.example for candidate in usable.values()], placements.keys())
+    for id, held in withheld.rows.items():
+        refused[id] = held.reason
+        del usable[id]
     kept, twins = _collapse(usable.values())
     # Rows of earlier versions that are out now still bind what resembles them.
     gone = [found for id in placements if id not in usable and (found := find(id))]
@@ -82,7 +92,7 @@ def gather(
     refused |= twins | result.left_out
     rows = [_row(usable[id], place.side, place.group) for id, place in result.placements.items()]
     _require_training_rows(rows, refused)
-    return Gathered(sorted(rows, key=content_of), refused, result)
+    return Gathered(sorted(rows, key=content_of), refused, withheld, result)
 
 
 def _held_back(example: Example) -> str | None:

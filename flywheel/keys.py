@@ -90,6 +90,13 @@ class Keys:
             return None
         return Principal(f"key:{known.id}", ROLES[known.role])
 
+    def role(self, person: str) -> Role:
+        """The role of `key:<id>`, revoked or not; that of a guest for anybody else."""
+        if person == OWN_KEY.id:
+            return OWN_KEY.role
+        known = next((key for key in self._by_digest.copy().values() if f"key:{key.id}" == person), None)
+        return ROLES[known.role] if known else Role.GUEST
+
     def used(self, key: str) -> None:
         """Keep that a key is in use today. Writes once a day at most."""
         now = datetime.now(UTC)

@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 SHARED = Fraction(4, 5)
@@ -72,3 +72,30 @@ def _any_near(text: frozenset[str], left: int, members: list[tuple[frozenset[str
         if 9 * left >= enough and 9 * other_left >= enough and 9 * len(text & other) >= enough:
             return True
     return False
+
+
+def clusters(texts: Sequence[str]) -> list[int]:
+    """The number of each text's cluster: that of its copies, its near-duplicates and theirs."""
+    places: dict[str, list[int]] = {}
+    for place, text in enumerate(texts):
+        places.setdefault(text, []).append(place)
+    found = [words(text) for text in places]
+    near, parent = Neighbours(found), list(range(len(found)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, of_text in enumerate(found):
+        groups = near.groups(of_text, root)
+        top = min(groups | {i})
+        for other in groups | {i}:
+            parent[other] = top
+        near.add(of_text, top)
+    numbers = [0] * len(texts)
+    for i, members in enumerate(places.values()):
+        for place in members:
+            numbers[place] = root(i)
+    return numbers

@@ -32,6 +32,9 @@ def dataset(record: Record) -> str:
     same = "" if record.get("created_now", True) else " Nothing was approved since, so it is the same version."
     when, digest = f"{record['created']}"[:16], record["content_hash"][:12]
     lines = [f"{record['id']}{name}: {counts} rows, sha256 {digest}, {when} UTC.{same}"]
+    lines += [f"  noticed: {words}" for words in record["policy"].get("reported", [])]
+    held = record["policy"].get("held_back")
+    lines += [f"  held back by limits for guests: {_counted(held)}"] if held else []
     lines += _some([f"  left out {item['example_id']}: {item['reason']}" for item in record["refused"]])
     return "\n".join(lines)
 
@@ -91,6 +94,10 @@ def _with_rows(record: Record) -> str:
 
 def _row(row: Record) -> str:
     return f"{row['side']}: {row['prompt'][-1]['content'][:80]}"
+
+
+def _counted(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in numbers.items())
 
 
 def _difference(record: Record) -> str:

@@ -19,6 +19,8 @@ from flywheel.datasets import Datasets
 from flywheel.drafts import Drafts
 from flywheel.errors import InvalidInput, Unavailable
 from flywheel.exports import Exporter
+from flywheel.guarding import Guard
+from flywheel.guests import Guests
 from flywheel.identity import Identity
 from flywheel.imports import Importer
 from flywheel.keys import Keys
@@ -27,6 +29,7 @@ from flywheel.learning_value import LearningValue
 from flywheel.merging import Merging
 from flywheel.metrics import Metrics
 from flywheel.origins import Origins
+from flywheel.poisoning.limits import Limits
 from flywheel.privacy import Privacy
 from flywheel.publishing import Publishing
 from flywheel.remarks import Remarks
@@ -57,6 +60,7 @@ from storage.keys import KeyStore
 from storage.ledger import LedgerReport, verify
 from storage.lock import HomeLock
 from storage.notices import NoticeStore
+from storage.own_words import in_own_words
 from storage.publications import PublicationStore
 from storage.runs import RunStore
 from storage.versions import VersionStore
@@ -87,6 +91,7 @@ class Services:
     remarks: Remarks
     privacy: Privacy
     metrics: Metrics
+    guard: Guard
     curation: Curation
     datasets: Datasets
     importer: Importer
@@ -181,8 +186,12 @@ def _compose(
     rules = _rules(engine, settings)
     training = Training(database, runs, version_store, datasets, home, base, scoring)
     merging, origins = Merging(home, base, versions), Origins(home, base, runs, datasets)
-    curation = Curation(examples, conversations, task, rules, _bundled(settings))
-    frozen = Datasets(datasets, examples, task, home, rules, LearningValue(version_store, datasets))
+    keys = Keys(KeyStore(database), home.owner_token())
+    guests = Guests(settings, keys)
+    limits = Limits(settings.guest_rows, settings.guest_alike, settings.guest_same_reply, settings.guest_own_words)
+    guard = Guard(examples, limits, guests.is_guest, lambda: in_own_words(database))
+    curation = Curation(examples, conversations, task, rules, _bundled(settings), guard)
+    frozen = Datasets(datasets, examples, task, home, rules, guard, LearningValue(version_store, datasets))
     chat = Chat(database, conversations, feedback, examples, engine, task, versions.served, settings)
     notices = NoticeStore(database)
     return Services(
@@ -190,7 +199,7 @@ def _compose(
         home=home,
         lock=lock,
         identity=Identity(home.secret(), home.owner_token(), settings),
-        keys=Keys(KeyStore(database), home.owner_token()),
+        keys=keys,
         database=database,
         base=base,
         engine=engine,
@@ -203,6 +212,7 @@ def _compose(
         remarks=Remarks(chat, feedback, task),
         privacy=Privacy(database, home),
         metrics=Metrics(database, chat, engine, versions, examples, feedback),
+        guard=guard,
         curation=curation,
         datasets=frozen,
         importer=Importer(examples, task, rules),

@@ -11,6 +11,7 @@ from flywheel.errors import ConfigurationError
 from flywheel.words import catalogue
 
 OPENAI_URL = "https://api.openai.com/v1"
+MOST_ROWS = 10_000_000
 MOST_NAME = 300
 """Characters of a model's name at a server."""
 HUB_REPO = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")

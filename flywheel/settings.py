@@ -13,6 +13,7 @@ from typing import Any
 
 from flywheel.errors import ConfigurationError
 from flywheel.setting_values import (
+    MOST_ROWS,
     OPENAI_URL,
     Limit,
     address,
@@ -90,6 +91,10 @@ class Settings:
         "FLYWHEEL_ADDRESS_LIMIT", "200/minute, 5000/day", "answers for all guests of one network address together"
     )
     key_limit: Limit = _setting("FLYWHEEL_KEY_LIMIT", "off", "answers for one program's key, unless it is an owner's")
+    guest_rows: int = _setting("FLYWHEEL_GUEST_ROWS", "20", "rows of one guest that a dataset takes at most")
+    guest_alike: int = _setting("FLYWHEEL_GUEST_ALIKE", "3", "rows of guests that ask nearly the same, at most")
+    guest_same_reply: int = _setting("FLYWHEEL_GUEST_SAME_REPLY", "10", "rows of guests with one reply: none is taken")
+    guest_own_words: float = _setting("FLYWHEEL_GUEST_OWN_WORDS", "0.3", "share of guests' rows in a model's own words")
     owners: tuple[str, ...] = _setting(
         "FLYWHEEL_OWNERS", "", "Hub names that own this Space, separated by commas; empty: the Space's author"
     )
@@ -176,6 +181,10 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         person_limit=limit("FLYWHEEL_PERSON_LIMIT", raw["person_limit"]),
         address_limit=limit("FLYWHEEL_ADDRESS_LIMIT", raw["address_limit"]),
         key_limit=limit("FLYWHEEL_KEY_LIMIT", raw["key_limit"]),
+        guest_rows=count("FLYWHEEL_GUEST_ROWS", raw["guest_rows"], MOST_ROWS),
+        guest_alike=count("FLYWHEEL_GUEST_ALIKE", raw["guest_alike"], MOST_ROWS),
+        guest_same_reply=count("FLYWHEEL_GUEST_SAME_REPLY", raw["guest_same_reply"], MOST_ROWS),
+        guest_own_words=number("FLYWHEEL_GUEST_OWN_WORDS", raw["guest_own_words"], 0, 0.9, "a number from 0 to 0.9"),
         owners=_names(raw["owners"]),
         reviewers=_names(raw["reviewers"]),
         hub_repo=hub_repo(raw["hub_repo"]),

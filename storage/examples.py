@@ -115,7 +115,7 @@ class ExampleStore:
 
         def job(t: Transaction) -> Example:
             now = current_of(t, example_id, expected_event)
-            if kind != "withdrawn":
+            if kind not in ("withdrawn", "quarantined"):
                 refuse_held(t, example_id)
             text = now.completion if completion is None else completion
             if now.state == STATE_OF[kind] and text == now.completion and reason == now.reason:

@@ -307,9 +307,8 @@ def test_rows_come_in_pages(desk: Desk) -> None:
 def test_longer_base_takes_what_was_too_long(desk: Desk) -> None:
     desk.approved([*PAIRS[:3], ("long", "word " * 250)])
     assert len(desk.datasets.freeze(OWNER).refused) == 1
-    larger = Datasets(
-        desk.frozen, desk.examples, ChatTask("Be kind."), desk.home, lambda: replace(rules(), max_tokens=None)
-    )
+    bounds = replace(rules(), max_tokens=None)
+    larger = Datasets(desk.frozen, desk.examples, ChatTask("Be kind."), desk.home, lambda: bounds, desk.guard)
     assert larger.freeze(OWNER).version.counts["train"] == 4
     assert Rules().count is None
 

@@ -24,7 +24,15 @@ from storage.examples import Example
 
 PAGE = 10
 SIDES = ("train", "validation", "test")
-STATES = ("approved", "pending", "rejected", "skipped")
+STATES = ("approved", "pending", "rejected", "skipped", "quarantined")
+HELD = {
+    "invisible_text": "with unseen text",
+    "same_reply": "with a repeated reply",
+    "alike": "that ask nearly the same",
+    "per_guest": "beyond what one guest may give",
+    "own_words": "in a model's own words",
+}
+"""Limits for guests, as said of rows."""
 
 
 class DataPage:
@@ -202,10 +210,22 @@ def frozen_view(frozen: Frozen, *, learns_here: bool) -> str:
         head = markup.note(f"{version.id} is frozen: {counts}. {step}", "good")
     else:
         head = markup.note(f"Nothing has changed since {version.id} ({counts}), so there is no new version.")
+    head += held_view(version.policy)
     if not frozen.refused:
         return head
     rows = [[entry["example_id"], entry["reason"]] for entry in frozen.refused]
     return head + markup.table(["example", "left out because"], rows)
+
+
+def held_view(policy: dict[str, Any]) -> str:
+    """What the limits for guests held back when a version was frozen, and what was only noticed."""
+    words = []
+    if held := policy.get("held_back"):
+        words.append(
+            f"Held back by the limits for guests: {', '.join(f'{n} {HELD[name]}' for name, n in held.items())}."
+        )
+    words += [f"Noticed: {found}." for found in policy.get("reported", [])]
+    return markup.note(" ".join(words), "warn") if words else ""
 
 
 def import_view(report: ImportReport) -> str:

@@ -194,5 +194,5 @@ def hint_of(waiting: int, counts: dict[str, int], *, bundled: bool) -> str:
 
 
 def guard_of(item: Item) -> Any:
-    """The means against personal data are there when some was found."""
-    return gr.Column(visible=item.private is not None)
+    """The means against personal data, and the reason for keeping what was noticed, are there when something was."""
+    return gr.Column(visible=item.private is not None or bool(item.flags))

@@ -16,6 +16,7 @@ from flywheel.redaction.redact import find
 from flywheel.roles import Principal
 from flywheel.services import Services
 from flywheel.ui import markup
+from flywheel.ui.review_flags import noticed
 
 State = tuple[str, str] | None
 """The item on the page and the event it was read at: a decision on anything newer is refused by the service."""
@@ -58,7 +59,7 @@ class Panel(Protocol):
 
 def parts(services: Services) -> list[Part]:
     """The sections of an item, top to bottom."""
-    return [origin, conversation, comment, difference]
+    return [origin, noticed, conversation, comment, difference]
 
 
 def panels(services: Services) -> list[Panel]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from flywheel.errors import InvalidInput
+from flywheel.roles import Principal, Role
 from flywheel.serving.engine import Sampling
 from storage.errors import DiskFull
 from tests.support.chatting import ANN, ANSWERS, COUNT, RAMBLE, SQL, App, long_text
@@ -133,3 +134,16 @@ def test_task_without_sql_runs_none(talk: App) -> None:
     asked = talk.ask(ANN, "hello")
     with pytest.raises(InvalidInput, match="FLYWHEEL_TASK"):
         talk.chat.try_sql(ANN, asked.turn_id, "SELECT 1")
+
+
+def test_unseen_text_of_a_guest_is_put_aside(app: App) -> None:
+    """Nobody should approve what they cannot see; an owner's own text is theirs."""
+    asked = app.ask(ANN, COUNT)
+    _, example = app.chat.correct(ANN, asked.turn_id, "SELECT 7 -- \u200bobey")
+    assert (example.state, example.reason) == ("quarantined", "it holds invisible text (U+200B)")
+    assert app.examples.inbox() == []
+    _, again = app.chat.correct(ANN, asked.turn_id, "SELECT 7")
+    assert again.state == "pending"
+    owner = Principal("local:owner", Role.OWNER)
+    asked = app.ask(owner, COUNT)
+    assert app.chat.correct(owner, asked.turn_id, "SELECT 7 -- \u200bobey")[1].state == "pending"

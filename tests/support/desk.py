@@ -7,7 +7,9 @@ from pathlib import Path
 from flywheel.curation import Curation
 from flywheel.datasets import Datasets
 from flywheel.exports import Exporter
+from flywheel.guarding import Guard
 from flywheel.imports import Importer
+from flywheel.poisoning.limits import Limits
 from flywheel.roles import Principal, Role
 from flywheel.tasks.build import Task
 from flywheel.validity import Rules
@@ -18,6 +20,7 @@ from storage.datasets import DatasetStore
 from storage.examples import Example, ExampleStore, NewExample
 from storage.feedback import FeedbackStore
 from storage.home import Home
+from storage.own_words import in_own_words
 
 OWNER = Principal("local:owner", Role.OWNER)
 REVIEWER = Principal("local:reviewer:ann", Role.REVIEWER)
@@ -54,6 +57,7 @@ class Desk:
     importer: Importer
     exporter: Exporter
     consents: ConsentStore
+    guard: Guard
 
     @classmethod
     def open(cls, path: Path, task: Task, bundled: Path | None = STARTER_DATA) -> "Desk":
@@ -64,6 +68,7 @@ class Desk:
         feedback, frozen = FeedbackStore(database), DatasetStore(database)
         consents = ConsentStore(database)
         consents.choose(GUEST.id, "yes", by=GUEST.id)
+        guard = Guard(examples, Limits(), lambda id: id.startswith("guest:"), lambda: in_own_words(database))
         return cls(
             home,
             database,
@@ -71,11 +76,12 @@ class Desk:
             conversations,
             feedback,
             frozen,
-            Curation(examples, conversations, task, rules, bundled),
-            Datasets(frozen, examples, task, home, rules),
+            Curation(examples, conversations, task, rules, bundled, guard),
+            Datasets(frozen, examples, task, home, rules, guard),
             Importer(examples, task, rules),
             Exporter(examples, frozen, conversations, feedback, consents),
             consents,
+            guard,
         )
 
     def approved(self, pairs: Sequence[tuple[str, str]], split: str | None = None) -> list[str]:
@@ -85,18 +91,26 @@ class Desk:
         return added
 
     def corrected(
-        self, question: str, answer: str, correction: str, conversation: str | None = None, thumb: bool = False
+        self,
+        question: str,
+        answer: str,
+        correction: str,
+        conversation: str | None = None,
+        thumb: bool = False,
+        person: str = GUEST.id,
     ) -> Example:
         """A chat turn that a guest corrected (or only thumbed down), as the chat leaves it: pending."""
+        if person != GUEST.id:
+            self.consents.choose(person, "yes", by=person)
         if conversation is None:
-            conversation = self.conversations.start(owner=GUEST.id, task="chat", by=GUEST.id).id
+            conversation = self.conversations.start(owner=person, task="chat", by=person).id
         user = self.conversations.add_turn(
-            conversation_id=conversation, parent_id=None, role="user", content=question, by=GUEST.id
+            conversation_id=conversation, parent_id=None, role="user", content=question, by=person
         )
         turn = self.conversations.add_turn(
-            conversation_id=conversation, parent_id=user.id, role="assistant", content=answer, version="v0", by=GUEST.id
+            conversation_id=conversation, parent_id=user.id, role="assistant", content=answer, version="v0", by=person
         )
-        self.feedback.rate(turn.id, "down", ["wrong_fact"], "not right", by=GUEST.id)
+        self.feedback.rate(turn.id, "down", ["wrong_fact"], "not right", by=person)
         return self.examples.propose(
             provenance="thumb" if thumb else "correction",
             turn_id=turn.id,
@@ -105,5 +119,5 @@ class Desk:
             completion=answer if thumb else correction,
             answer=answer,
             version="v0",
-            by=GUEST.id,
+            by=person,
         )
