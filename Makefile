@@ -4,6 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
+# Workers of the suite: half of its time is waiting for browsers and child processes.
+WORKERS ?= 2
 export OMP_NUM_THREADS ?= 2
 
 .PHONY: run test setup check demo bench browser clean
@@ -12,7 +14,7 @@ run: $(VENV)/.run
 	$(PY) app.py
 
 test: $(VENV)/.test browser
-	$(PY) -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 setup: $(VENV)/.run $(VENV)/.test browser
 

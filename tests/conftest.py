@@ -29,6 +29,12 @@ ANSWERS = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that hold slow tests first: with several workers nobody then waits for the last one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[App]":
     """The whole app, served, with a real model that knows ANSWERS by heart."""

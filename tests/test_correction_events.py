@@ -52,7 +52,7 @@ def test_switching_the_thumb_clears_reasons_and_comment(app: App, guest: Princip
         if liked is not False:
             thumb(caller, None, False)
     filled = caller.send("correction_fill", [None, None])
-    assert filled.ok and filled.data[1:3] == [[], ""]
+    assert filled.ok and filled.data[2:4] == [[], ""]
 
 
 def test_the_answer_itself_is_said_and_not_stored(app: App, guest: Principal) -> None:

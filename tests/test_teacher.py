@@ -1,6 +1,5 @@
 """The teacher: a real client against a real server that behaves and misbehaves."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ from flywheel.errors import ConfigurationError, FlywheelError, InvalidInput, Una
 from flywheel.settings import Settings, read
 from flywheel.teacher import Patience, Teacher, Unanswered
 from tests.support.openai_server import OpenAIServer, openai_server
+from tests.support.steps import awaited
 
 QUICK = Patience(connect=1, silence=0.5, total=5, tries=3, first_pause=0.02, longest_pause=0.05)
 HELLO = [{"role": "user", "content": "hello"}]
@@ -93,7 +93,7 @@ def test_teacher_works_beside_an_event_loop(server: OpenAIServer) -> None:
     async def inside() -> str:
         return Teacher(settings(server), QUICK).complete(HELLO)
 
-    assert asyncio.run(inside()) == "You said: hello"
+    assert awaited(inside()) == "You said: hello"
 
 
 def test_without_a_teacher_it_is_said() -> None:

@@ -200,14 +200,14 @@ class ChatPage:
 
     @shown
     def rate(self, conversation: str | None, event: gr.LikeData, request: gr.Request) -> tuple[str | None, Any]:
-        """Store the thumb; a thumb down opens the correction panel for that answer."""
+        """Store the thumb; after a thumb down the correction panel is filled for that answer, then shown."""
         who = caller(request)
         turn_id = answer_at(self._chat.thread(who, conversation), event.index)
         if not isinstance(event.liked, bool | str) or event.liked not in THUMBS:
             raise InvalidInput(f"`{event.liked}` is no rating. Click one of the two thumbs.")
         rating = THUMBS[event.liked]
         self._chat.rate(who, turn_id, rating)
-        return turn_id if rating == "down" else None, gr.Column(visible=rating == "down")
+        return turn_id if rating == "down" else None, gr.Column(visible=False)
 
     @shown
     def rows(self, conversation: str | None, request: gr.Request) -> Any:

@@ -67,7 +67,7 @@ class CorrectionPanel:
         seen = {"turn": self.turn, "conversation": self._conversation}
         said: dict[str, Any] = {"turn": self.turn, "reasons": self._reasons, "comment": self._comment}
         typed: dict[str, Any] = {"turn": self.turn, "answer": self._answer}
-        filled = [self._answer, self._reasons, self._comment, self._noted, self._diff, self._tried]
+        filled = [self.body, self._answer, self._reasons, self._comment, self._noted, self._diff, self._tried]
         rated.success(self.fill, inputs_kwargs=seen, outputs=filled, api_name="correction_fill", **PRIVATE).success(
             self.quiet, outputs=[self._thanks, self._go_on], api_name="correction_quiet", **PRIVATE
         ).then(None, js=INTO_VIEW)
@@ -98,8 +98,12 @@ class CorrectionPanel:
 
     @shown
     def fill(self, turn: str | None, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """The answer as it was, and nothing chosen yet: another thumb has none of the old reasons."""
-        return self._answer_of(turn, conversation, request) if turn else "", [], "", "", "", ""
+        """The answer as it was, and nothing chosen yet: another thumb has none of the old reasons.
+
+        Shown only now: what is ticked before would be taken away again.
+        """
+        answer = self._answer_of(turn, conversation, request) if turn else ""
+        return gr.Column(visible=bool(turn)), answer, [], "", "", "", ""
 
     @shown
     def quiet(self, request: gr.Request) -> tuple[Any, Any]:

@@ -16,6 +16,7 @@ from storage.conversations import ConversationStore, Turn
 from tests.rest.conftest import Program
 from tests.rest.test_bad_input import told
 from tests.support.app import App
+from tests.support.steps import awaited
 
 PATH = "/v1/chat/completions"
 CROWD = 200
@@ -73,7 +74,7 @@ def test_crowd_is_served_or_asked_to_come_again(app: App, program: Callable[...,
             assert (await client.get("/healthz")).status_code == 200
             return await asyncio.gather(*asked)
 
-    responses = asyncio.run(crowd())
+    responses = awaited(crowd())
     count = Counter(response.status_code for response in responses)
     assert set(count) == {200, 429} and count.total() == CROWD, count
     assert count[200] >= PLACES_OF_ONE

@@ -1,7 +1,9 @@
-"""Work told in steps, done to its end."""
+"""Work told in steps or awaited, done to its end."""
 
-from collections.abc import Generator
-from typing import TypeVar
+import asyncio
+from collections.abc import Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from storage.backup import Step
 
@@ -16,3 +18,9 @@ def finish(steps: Generator[Step, None, T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
+
+
+def awaited(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns, in a thread of its own: the browser's client keeps a loop running in the tests' thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
