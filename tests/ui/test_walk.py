@@ -13,7 +13,7 @@ from tests.support.app import App, serving, settings_for
 from tests.support.browser import Visitor, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-LONG_MS = 240_000
+LONG_MS = 900_000
 """Training and scoring on two cores that do other work as well."""
 
 
