@@ -37,7 +37,7 @@ def for_people(settings: Settings) -> list[str]:
     if settings.public_url:
         return [settings.public_url]
     found = [local(settings)]
-    if settings.server_name.strip("[]") in EVERYWHERE and (address := _network_address()):
+    if settings.server_name.strip("[]") in EVERYWHERE and (address := of_network()):
         found.append(f"http://{address}:{settings.server_port}")
     return found
 
@@ -102,7 +102,7 @@ def not_listening(settings: Settings, error: OSError) -> Unavailable:
     )
 
 
-def _network_address() -> str | None:
+def of_network() -> str | None:
     """This machine's address in its network, None where it is in none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

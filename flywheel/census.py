@@ -107,6 +107,9 @@ EVENTS: dict[str, Role] = {
     "versions_publish": Role.OWNER,
     "versions_publication": Role.OWNER,
     "versions_publication_tick": Role.OWNER,
+    "settings_open": Role.OWNER,
+    "settings_invite": Role.OWNER,
+    "settings_revoke": Role.OWNER,
 }
 """Event name → least role."""
 
@@ -117,6 +120,7 @@ PAGES: dict[str, Role] = {
     "/data": Role.REVIEWER,
     "/train": Role.OWNER,
     "/versions": Role.OWNER,
+    "/settings": Role.OWNER,
 }
 """Path → role of the readers. The page itself is an empty frame and open; what it shows comes by events."""
 

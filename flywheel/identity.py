@@ -1,7 +1,8 @@
 """Who sends a request: signed cookies, sign-in links and Hugging Face's session, turned into a Principal.
 
 Owns the format of cookies and links. Keeps nothing: both are signed, not stored, so they survive a restart, and they
-end when `secret.key` (everybody's) or `owner.key` (the owners') is removed. Knows nothing of routes or pages.
+end when `secret.key` (everybody's) or `owner.key` (the owners') is removed, or the reviewer's name is revoked. Knows
+nothing of routes or pages.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import re
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flywheel.errors import Forbidden, InvalidInput
@@ -23,14 +24,17 @@ COOKIE_DAYS = {Role.GUEST: 365, Role.REVIEWER: 90, Role.OWNER: 90}
 LINK_DAYS = 7
 """How long a reviewer's link can be opened; the cookie that it sets lasts longer."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
-OWNER_ID = "local:owner"
+OWNER_ID, REVIEWER_ID = "local:owner", "local:reviewer:"
 
 
 class Identity:
     """Makes and reads everything that says who somebody is."""
 
-    def __init__(self, secret: bytes, owner_token: str, settings: Settings) -> None:
-        self._secret = secret
+    def __init__(
+        self, secret: bytes, owner_token: str, settings: Settings, ended: Callable[[str], float] = lambda person: 0.0
+    ) -> None:
+        """`ended`: of what a reviewer holds, nothing counts that was made before this time (seconds since 1970)."""
+        self._secret, self._ended = secret, ended
         self._owner_token = owner_token.encode()
         self._trusts_oauth = settings.trusts_oauth
         self._owners = {name.lower() for name in settings.hub_owners}
@@ -76,7 +80,7 @@ class Identity:
                 f"The name of a reviewer is `{name[:60]}`, and their decisions are kept under it. "
                 "Give `--name` 1 to 40 letters, digits, dots, dashes or underscores."
             )
-        return self._seal("login", Principal(f"local:reviewer:{name}", role), LINK_DAYS)
+        return self._seal("login", Principal(f"{REVIEWER_ID}{name}", role), LINK_DAYS)
 
     def enter(self, token: str) -> Principal:
         """Whom a link makes of its opener. Raises Forbidden for a wrong or outdated one."""
@@ -107,7 +111,7 @@ class Identity:
         return Principal(f"hf:{name}", role)
 
     def _seal(self, purpose: str, who: Principal, days: int) -> str:
-        plain = f"{int(who.role)} {int(time.time()) + days * DAY} {who.id}"
+        plain = f"{int(who.role)} {time.time() + days * DAY:.3f} {who.id}"
         payload = urlsafe_b64encode(plain.encode()).decode().rstrip("=")
         return f"{payload}.{self._mac(purpose, who.role, payload)}"
 
@@ -115,11 +119,14 @@ class Identity:
         payload, _, mac = sealed.partition(".")
         try:
             role_number, expires, who_id = urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode().split(" ", 2)
-            who, ends = Principal(who_id, Role(int(role_number))), int(expires)
+            who, ends = Principal(who_id, Role(int(role_number))), float(expires)
         except ValueError:
             return None
-        genuine = hmac.compare_digest(mac.encode(errors="replace"), self._mac(purpose, who.role, payload).encode())
-        return who if genuine and ends > time.time() else None
+        if not hmac.compare_digest(mac.encode(errors="replace"), self._mac(purpose, who.role, payload).encode()):
+            return None
+        days = LINK_DAYS if purpose == "login" else COOKIE_DAYS[who.role]
+        taken_back = who.role is Role.REVIEWER and ends - days * DAY <= self._ended(who.id)
+        return who if ends > time.time() and not taken_back else None
 
     def _mac(self, purpose: str, role: Role, payload: str) -> str:
         key = self._secret + (self._owner_token if role is Role.OWNER else b"")

@@ -172,6 +172,21 @@ def _login_link(record: Record) -> str:
     return "\n".join(record["links"])
 
 
+def _reviewers(record: Record) -> str:
+    if "links" in record:
+        return _login_link(record) + "\nIt works once, for a week."
+    if "revoked" in record:
+        return f"{record['revoked']} may not review any more: their links and sessions are ended."
+    until = f", its link is good until {record['expires'][:10]}" if record["state"] == "waiting" else ""
+    return f"{record['name']}  {record['state']}, invited {record['invited'][:10]}{until}"
+
+
+def _usage(record: Record) -> str:
+    name = f" ({record['name']})" if record["name"] else ""
+    tokens = f"{record['prompt_tokens']} tokens read, {record['completion_tokens']} written"
+    return f"{record['person']}{name}: {record['today']} answers in 24 hours, {record['answers']} in all, {tokens}"
+
+
 def _deploy(record: Record) -> str:
     verb = {"create": "is to be created", "update": "is to be updated", "nothing": "is as this tree says"}
     did = {"create": "was created", "update": "was updated", "nothing": "is as this tree says: nothing was changed"}
@@ -219,6 +234,8 @@ FORMATTERS = report_wheel.FORMATTERS | {
     "status": _status,
     "evaluate": _evaluate,
     "keys": _keys,
+    "reviewers": _reviewers,
+    "usage": _usage,
     "merge": _merge,
     "publish": _publish,
 }

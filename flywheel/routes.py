@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from html import escape
 from typing import Any
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import (
@@ -24,6 +25,7 @@ from starlette.routing import Route
 from flywheel.addresses import is_loopback
 from flywheel.errors import PUBLIC, FlywheelError, Forbidden, NotFound
 from flywheel.identity import OWNER_ID
+from flywheel.invitations import PREFIX as INVITATION
 from flywheel.operations.table import perform
 from flywheel.rest.room import Room
 from flywheel.rest.routes import rest_routes
@@ -38,6 +40,9 @@ COMMAND_OWNER = Principal(OWNER_ID, Role.OWNER)
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Flywheel</title><style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;
 padding:0 1rem;color-scheme:light dark}}</style><p>{words}</p><p><a href="/">To the chat</a></p></html>"""
+CONFIRM = """You are invited to review answers here, as <b>{name}</b>. The link works once, in this browser.</p>
+<form method="post" action="/enter"><input type="hidden" name="token" value="{token}">
+<button style="font:inherit;padding:.5rem 1rem">Sign in as {name}</button></form><p>"""
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +55,7 @@ def routes(services: Services) -> list[Route]:
         Route("/healthz", edge.healthz),
         Route("/readyz", edge.readyz),
         Route("/metrics", edge.metrics),
-        Route("/enter", edge.enter),
+        Route("/enter", edge.enter, methods=["GET", "POST"]),
         Route("/answers/{turn_id}/rows.csv", edge.rows),
         Route("/my-data", edge.my_data),
         Route("/flywheel/command", edge.command, methods=["POST"]),
@@ -84,10 +89,21 @@ class _Edge:
         return Response(text, media_type="text/plain; version=0.0.4")
 
     async def enter(self, request: Request) -> Response:
-        """Sign in by a link: the cookie is set and the token leaves the address bar."""
-        token = request.query_params.get("token", "")
+        """Sign in by a link: the cookie is set and the token leaves the address bar.
+
+        An invitation works once, and programs that show a preview of a link open it: so a person confirms it first.
+        """
+        token, invitations = request.query_params.get("token", ""), self._services.invitations
         try:
-            who = self._services.identity.enter(token)
+            if request.method == "POST":
+                token = _token_in(await request.body())
+                who = await self._room.short(lambda: invitations.accept(token))
+            elif token.startswith(INVITATION):
+                made = await self._room.short(lambda: invitations.invited(token))
+                page = CONFIRM.format(name=escape(made.name), token=escape(token))
+                return HTMLResponse(PAGE.format(words=page), headers={"Cache-Control": "no-store"})
+            else:
+                who = self._services.identity.enter(token)
         except Forbidden as error:
             await asyncio.sleep(WRONG_TOKEN_DELAY_S)
             return HTMLResponse(PAGE.format(words=escape(str(error))), 401)
@@ -125,6 +141,14 @@ class _Edge:
             words = "The command is not understood. Send a JSON object with `name` and `args`."
             return JSONResponse({"error": words, "exit": 2}, 400)
         return StreamingResponse(_lines(self._services, name, args), media_type="application/x-ndjson")
+
+
+def _token_in(body: bytes) -> str:
+    """The field of a form; empty where there is none."""
+    try:
+        return parse_qs(body.decode(errors="replace"), max_num_fields=2).get("token", [""])[0]
+    except ValueError:
+        return ""
 
 
 def _is_from_here(request: Request) -> bool:

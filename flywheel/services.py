@@ -23,12 +23,14 @@ from flywheel.guarding import Guard
 from flywheel.guests import Guests
 from flywheel.identity import Identity
 from flywheel.imports import Importer
+from flywheel.invitations import Invitations
 from flywheel.keys import Keys
 from flywheel.learned import Learned
 from flywheel.learning_value import LearningValue
 from flywheel.merging import Merging
 from flywheel.metrics import Metrics
 from flywheel.origins import Origins
+from flywheel.overview import Overview
 from flywheel.poisoning.limits import Limits
 from flywheel.privacy import Privacy
 from flywheel.publishing import Publishing
@@ -43,6 +45,7 @@ from flywheel.standins import StandIns
 from flywheel.tasks.build import Task, build_task
 from flywheel.teacher import Teacher
 from flywheel.training import Training
+from flywheel.usage import Usage
 from flywheel.validity import Rules
 from flywheel.versions import Versions
 from flywheel.wheel import Wheel
@@ -56,6 +59,7 @@ from storage.examples import ExampleStore
 from storage.feedback import FeedbackStore
 from storage.home import Home
 from storage.hub import Hub, Patience
+from storage.invitations import InvitationStore
 from storage.keys import KeyStore
 from storage.ledger import LedgerReport, verify
 from storage.lock import HomeLock
@@ -79,6 +83,9 @@ class Services:
     lock: HomeLock
     identity: Identity
     keys: Keys
+    invitations: Invitations
+    usage: Usage
+    overview: Overview
     database: Database
     base: BaseModel
     engine: Engine
@@ -130,11 +137,11 @@ class Services:
                 )
 
     def login_links(self, who: Principal, role: str, name: str) -> list[str]:
-        """The same link under each address of the app: it signs its opener in. Only the owner makes one."""
+        """The same link under each address of the app: it signs its opener in, a reviewer once. Only the owner asks."""
         require(who, Role.OWNER)
         if role not in ("reviewer", "owner"):
             raise InvalidInput(f"There is no link for the role `{role}`. Ask for `reviewer` or `owner`.")
-        token = self.identity.login_token(Role[role.upper()], name)
+        token = self.invitations.invite(who, name) if role == "reviewer" else self.identity.login_token(Role.OWNER)
         return [f"{address}/enter?token={token}" for address in addresses.for_people(self.settings)]
 
     def verify_ledger(self, who: Principal) -> LedgerReport:
@@ -186,7 +193,7 @@ def _compose(
     rules = _rules(engine, settings)
     training = Training(database, runs, version_store, datasets, home, base, scoring)
     merging, origins = Merging(home, base, versions), Origins(home, base, runs, datasets)
-    keys = Keys(KeyStore(database), home.owner_token())
+    keys, invitations = Keys(KeyStore(database), home.owner_token()), Invitations(InvitationStore(database))
     guests = Guests(settings, keys)
     limits = Limits(settings.guest_rows, settings.guest_alike, settings.guest_same_reply, settings.guest_own_words)
     guard = Guard(examples, limits, guests.is_guest, lambda: in_own_words(database))
@@ -198,8 +205,11 @@ def _compose(
         settings=settings,
         home=home,
         lock=lock,
-        identity=Identity(home.secret(), home.owner_token(), settings),
+        identity=Identity(home.secret(), home.owner_token(), settings, invitations.ended),
         keys=keys,
+        invitations=invitations,
+        usage=Usage(database, keys),
+        overview=Overview(settings),
         database=database,
         base=base,
         engine=engine,

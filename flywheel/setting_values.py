@@ -5,6 +5,7 @@ Each raises ConfigurationError with one line that names the variable and its val
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flywheel.errors import ConfigurationError
@@ -130,3 +131,13 @@ def language(value: str) -> str:
     """The code of a language, or the path of its file. Raises ConfigurationError for one that is not there."""
     catalogue.find(value)
     return value
+
+
+def path_of(variable: str, value: str) -> Path:
+    """The path with `~` spelled out. Raises ConfigurationError for one that no system takes."""
+    try:
+        path = Path(value).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(f"{variable} is `{value[:200]}`, which is no path here ({error}).") from error
+    return path

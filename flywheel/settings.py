@@ -7,7 +7,7 @@ one place; `docs/settings.md` is compared with this list by a test. Knows nothin
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from flywheel.setting_values import (
     language,
     limit,
     number,
+    path_of,
     port,
     served_name,
 )
@@ -110,6 +111,9 @@ class Settings:
     space_system: str = _setting("SYSTEM", "", "`spaces` on a Hugging Face Space; set by it")
     oauth_client_secret: str = _secret("OAUTH_CLIENT_SECRET", "set by Hugging Face on a Space with `hf_oauth: true`")
 
+    given: frozenset[str] = frozenset()
+    """The variables that were set; all others have their default. No setting itself."""
+
     @property
     def is_starter(self) -> bool:
         """The bundled model answers."""
@@ -151,24 +155,29 @@ class Settings:
         return (self.owners or (self.space_id.partition("/")[0],)) if self.trusts_oauth else ()
 
 
+def variables() -> list[Field[Any]]:
+    """The settings themselves, in their order: each with `variable`, `default` and `meaning` in its metadata."""
+    return [f for f in fields(Settings) if f.metadata]
+
+
 def read(environment: Mapping[str, str] | None = None) -> Settings:
     """Read and check every setting. Raises ConfigurationError with one line that names the variable and its value."""
     source = os.environ if environment is None else environment
-    raw = {f.name: source.get(f.metadata["variable"], "").strip() or f.metadata["default"] for f in fields(Settings)}
+    raw = {f.name: source.get(f.metadata["variable"], "").strip() or f.metadata["default"] for f in variables()}
     remote = _choice("FLYWHEEL_ENGINE", raw["engine"], ("local", "openai")) == "openai"
     if remote:
         check_server(raw["openai_base_url"], raw["openai_api_key"])
     if raw["teacher_model"]:
         check_server(raw["teacher_base_url"], raw["teacher_api_key"], "FLYWHEEL_TEACHER")
     return Settings(
-        home=_path("FLYWHEEL_HOME", raw["home"]).absolute(),
+        home=path_of("FLYWHEEL_HOME", raw["home"]).absolute(),
         base_model=_served_name(raw["base_model"]) if remote else _base_model(raw["base_model"]),
         task=_choice("FLYWHEEL_TASK", raw["task"], ("sql", "chat")),
         system_prompt=raw["system_prompt"],
         temperature=number("FLYWHEEL_TEMPERATURE", raw["temperature"], 0, 2, "a number from 0 to 2"),
         top_p=number("FLYWHEEL_TOP_P", raw["top_p"], 0, 1, "a number above 0 and up to 1", above=True),
         max_tokens=_max_tokens(raw["max_tokens"]),
-        database=str(_path("FLYWHEEL_DATABASE", raw["database"])) if raw["database"] else "",
+        database=str(path_of("FLYWHEEL_DATABASE", raw["database"])) if raw["database"] else "",
         engine=raw["engine"],
         openai_base_url=raw["openai_base_url"].rstrip("/"),
         openai_api_key=raw["openai_api_key"],
@@ -197,6 +206,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         space_host=raw["space_host"],
         space_system=raw["space_system"],
         oauth_client_secret=raw["oauth_client_secret"],
+        given=frozenset(name for f in variables() if source.get(name := f.metadata["variable"], "").strip()),
     )
 
 
@@ -265,7 +275,7 @@ def _choice(variable: str, value: str, allowed: tuple[str, ...]) -> str:
 def _base_model(value: str) -> str:
     if value == "starter":
         return value
-    folder = _path("FLYWHEEL_BASE_MODEL", value)
+    folder = path_of("FLYWHEEL_BASE_MODEL", value)
     if folder.is_dir():
         return str(folder.absolute())
     if HUB_ID.match(value) and not value.startswith((".", "~")):
@@ -284,16 +294,6 @@ def _served_name(value: str) -> str:
             "Set FLYWHEEL_BASE_MODEL to the model's name at the server, or FLYWHEEL_ENGINE to `local`."
         )
     return served_name("FLYWHEEL_BASE_MODEL", value)
-
-
-def _path(variable: str, value: str) -> Path:
-    """The path with `~` spelled out. Raises ConfigurationError for one that no system takes."""
-    try:
-        path = Path(value).expanduser()
-        path.exists()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ConfigurationError(f"{variable} is `{value[:200]}`, which is no path here ({error}).") from error
-    return path
 
 
 def _max_tokens(value: str) -> int | None:

@@ -5,7 +5,6 @@ secret is ever repeated in an error. Knows nothing of the Hub.
 """
 
 import re
-from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from flywheel import plainyaml
 from flywheel.errors import InvalidInput
-from flywheel.settings import Settings
+from flywheel.settings import variables
 
 NAME = "Spacefile"
 FREE_HARDWARE = ("cpu-basic", "zero-a10g")
@@ -189,7 +188,7 @@ def _problems_of_secrets(values: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _problems_of_environment(space: Spacefile) -> list[tuple[str, str]]:
-    known = [f.metadata["variable"] for f in fields(Settings)]
+    known = [f.metadata["variable"] for f in variables()]
     problems = []
     for key, names in (("variables", list(space.variables)), ("secrets", space.secrets)):
         for name in names:

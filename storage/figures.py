@@ -5,8 +5,10 @@ One pass over the turns, in the engine; nothing is kept. Knows no format of figu
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from storage.database import Database
+from storage.transaction import Row
 
 
 @dataclass(frozen=True)
@@ -56,3 +58,18 @@ def figures(db: Database, bounds: Sequence[float]) -> Figures:
         sums["prompt"], sums["written"], sums["seconds"], sums["timed"], list(sums["within"]),
         sums["first_seconds"], sums["first_timed"], {row["state"]: row["n"] for row in runs},
     )  # fmt: skip
+
+
+def used(db: Database, since: datetime, most: int) -> list[Row]:
+    """Answers of models by whose conversation they are in: person, today (after `since`), answers, prompt_tokens,
+    completion_tokens, last. Who had most after `since` first, at most `most` people."""
+    return db.rows(
+        """SELECT owner AS person, count(*) FILTER (created > $1) AS today, count(*) AS answers,
+            coalesce(sum(x[1]::BIGINT), 0)::BIGINT AS prompt_tokens,
+            coalesce(sum(x[2]::BIGINT), 0)::BIGINT AS completion_tokens, max(created) AS last
+        FROM (SELECT c.owner, t.created, json_extract_string(t.details, ['$.prompt_tokens', '$.completion_tokens']) AS x
+            FROM turns t JOIN conversations c ON c.id = t.conversation_id
+            WHERE t.role = 'assistant' AND t.version IS NOT NULL)
+        GROUP BY owner ORDER BY today DESC, answers DESC, person LIMIT $2""",
+        [since, most],
+    )

@@ -78,6 +78,12 @@ def m009_review(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute(statement)
 
 
+def m010_invitations(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Links that reviewers are invited by, and what became of them."""
+    for statement in _INVITATIONS:
+        cursor.execute(statement)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -154,6 +160,13 @@ _REVIEW = (
         kind VARCHAR NOT NULL, {_STAMP})""",
 )
 
+_INVITATIONS = (
+    f"""CREATE TABLE invitations (id VARCHAR PRIMARY KEY, name VARCHAR NOT NULL, digest VARCHAR NOT NULL,
+        expires TIMESTAMPTZ NOT NULL, {_STAMP})""",
+    f"""CREATE TABLE invitation_events (id VARCHAR PRIMARY KEY, name VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+        invitation_id VARCHAR, {_STAMP})""",
+)
+
 STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_wheel,
     m002_keys,
@@ -164,6 +177,7 @@ STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m007_consent,
     m008_dataset_reports,
     m009_review,
+    m010_invitations,
 ]
 
 

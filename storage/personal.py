@@ -33,8 +33,8 @@ OF_PERSON = {
 }
 """Table → which rows of it are a person's ($1). A new table with texts of people belongs in here."""
 NOT_OF_PERSON = (
-    "dataset_reports", "dataset_rows", "dataset_versions", "erasures", "key_events", "keys", "promotions",
-    "publication_ends", "publications", "run_events", "runs", "scores", "versions",
+    "dataset_reports", "dataset_rows", "dataset_versions", "erasures", "invitation_events", "invitations", "key_events",
+    "keys", "promotions", "publication_ends", "publications", "run_events", "runs", "scores", "versions",
 )  # fmt: skip
 """Tables that hold what the project made or decided."""
 _JSON = ("details", "reasons", "prompt")

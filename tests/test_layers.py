@@ -44,6 +44,7 @@ LAYERS = {
     "flywheel.services": 5,
     "flywheel.demo": 6,
     "flywheel.identity": 5,
+    "flywheel.invitations": 5,
     "flywheel.eventgate": 6,
     "flywheel.routes": 6,
     "flywheel.rest": 6,

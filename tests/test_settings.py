@@ -1,13 +1,12 @@
 """Settings: read once, checked, documented."""
 
 import os
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from flywheel.errors import ConfigurationError
-from flywheel.settings import Settings, prepare_environment, read
+from flywheel.settings import prepare_environment, read, variables
 
 ROOT = Path(__file__).parent.parent
 
@@ -147,7 +146,7 @@ def test_a_token_that_is_none_is_refused_unshown(token: str) -> None:
 def test_every_setting_is_documented_as_it_is() -> None:
     documented = [line for line in (ROOT / "docs/settings.md").read_text().splitlines() if line.startswith("| `")]
     expected = []
-    for f in fields(Settings):
+    for f in variables():
         meta = f.metadata
         default = f"`{meta['default']}`" if meta["default"] else "(empty)"
         expected.append(f"| `{meta['variable']}` | {default} | {meta['meaning']} |")

@@ -33,6 +33,8 @@ OPERATIONS: dict[str, Operation] = {
     "doctor": care.doctor,
     "audit": care.audit,
     "forget": people.forget,
+    "reviewers": people.reviewers,
+    "usage": people.usage,
 }
 
 COUNTS_TOKENS = ("ask", "import", "review", "freeze")

@@ -17,6 +17,7 @@ from flywheel.ui.chat import ChatPage
 from flywheel.ui.corrections import CorrectionsPage
 from flywheel.ui.data import DataPage
 from flywheel.ui.review import ReviewPage
+from flywheel.ui.settings import SettingsPage
 from flywheel.ui.shell import caller, guarded, on_open, role_words
 from flywheel.ui.space import SpaceBar
 from flywheel.ui.train import TrainPage
@@ -53,6 +54,7 @@ def pages(services: Services) -> list[Page]:
         DataPage(services),
         TrainPage(services),
         VersionsPage(services),
+        SettingsPage(services),
     ]
 
 
