@@ -5,6 +5,7 @@ stored turns where they are not: so a restart forgets nobody's day. Those of an 
 address is never stored. Knows no requests and no pages.
 """
 
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -16,13 +17,14 @@ from flywheel.errors import LimitReached
 from flywheel.roles import Principal, Role
 from flywheel.setting_values import Limit
 from flywheel.settings import Settings
+from flywheel.words.catalogue import say, say_count
 from storage.conversations import ConversationStore
 
 MINUTE, DAY = 60.0, 86_400.0
 MOST_KNOWN = 5_000
 """People and addresses whose times are in memory; those who came longest ago are forgotten first."""
 GUEST, PROGRAM, ADDRESS = "guest:", "key:", "address:"
-NAMES = {GUEST: "one guest", PROGRAM: "one key", ADDRESS: "all guests of one network"}
+KINDS = {GUEST: "guest", PROGRAM: "key", ADDRESS: "address"}
 T = TypeVar("T")
 Times = deque[float]
 
@@ -108,20 +110,16 @@ class FairUse:
 
 def _check(whose: str, limit: Limit, times: Times, now: float) -> None:
     """Raises LimitReached when another answer now is one too many."""
-    for most, span, words in ((limit.per_minute, MINUTE, "a minute"), (limit.per_day, DAY, "24 hours")):
-        if most is not None and len(times) >= most and (wait := times[-most] + span - now) > 0:
-            kind = next((words for prefix, words in NAMES.items() if whose.startswith(prefix)), "one person")
-            raise LimitReached(
-                f"That were {most} answers within {words}, as many as {kind} gets here. "
-                f"Ask again in {waiting_words(wait)}.",
-                wait,
-            )
+    for most, length, span in ((limit.per_minute, MINUTE, "minute"), (limit.per_day, DAY, "day")):
+        if most is not None and len(times) >= most and (wait := times[-most] + length - now) > 0:
+            kind = next((kind for prefix, kind in KINDS.items() if whose.startswith(prefix)), "person")
+            named = say(f"limits.{kind}")
+            words = say("limits.reached", most=most, span=say(f"limits.{span}"), whose=named, wait=waiting_words(wait))
+            raise LimitReached(words, wait)
 
 
 def waiting_words(seconds: float) -> str:
     """How long that is, for a person: never less than it is."""
-    for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
-        if seconds > size or unit == "second":
-            count = max(1, int(-(-seconds // size)))
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    raise AssertionError
+    units = ((unit, size) for unit, size in (("hours", 3600), ("minutes", 60)) if seconds > size)
+    unit, size = next(units, ("seconds", 1))
+    return say_count(f"words.{unit}", max(1, math.ceil(seconds / size)))

@@ -13,15 +13,12 @@ from datetime import UTC, datetime, timedelta
 from flywheel.errors import Forbidden, InvalidInput, NotFound
 from flywheel.identity import LINK_DAYS, NAME, REVIEWER_ID
 from flywheel.roles import Principal, Role, require
+from flywheel.words.catalogue import say
 from storage.errors import Stale
 from storage.invitations import Invitation, InvitationStore
 
 PREFIX = "invite-"
 TOKEN_BYTES = 32
-WRONG = (
-    "This invitation is wrong, used, too old or taken back. Ask the owner for a new link "
-    "(`python -m flywheel login-link --role reviewer --name NAME`)."
-)
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ class Invitations:
         digest = _digest(token)
         made = next((made for made in self._store.all() if secrets.compare_digest(made.digest, digest)), None)
         if made is None or _state(made) != "waiting":
-            raise Forbidden(WRONG)
+            raise Forbidden(say("invitation.wrong"))
         return made
 
     def accept(self, token: str) -> Principal:
@@ -94,7 +91,7 @@ class Invitations:
         try:
             self._store.accept(made, by=who.id)
         except Stale as error:
-            raise Forbidden(WRONG) from error
+            raise Forbidden(say("invitation.wrong")) from error
         return who
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from flywheel import addresses
 from flywheel.roles import Principal, Role, require
 from flywheel.settings import Settings, variables
+from flywheel.words.catalogue import say
 
 LONGEST_VALUE = 300
 SECRET_WORDS = {True: "set", False: "not set"}
@@ -57,38 +58,21 @@ class Overview:
         settings = self.settings
         known = addresses.for_people(settings)
         if settings.is_space:
-            return Reach(
-                known, ["This is a Space: whoever may see it on Hugging Face can open it.", self._guests()], True
-            )
+            return Reach(known, [say("reach.space"), self._guests()], True)
         if addresses.is_loopback(settings.server_name.strip("[]")):
             return Reach(known, self._for_a_phone(), False)
-        words = [
-            "Every machine and phone in the same network can open this page.",
-            self._guests(),
-            "Nothing is encrypted on the way: whoever can listen in the network can read it, sign-in links and keys "
-            "included. Do this in a network you trust, or put a proxy with https before it and set FLYWHEEL_URL.",
-        ]
-        return Reach(known, words, True)
+        return Reach(known, [say("reach.network"), self._guests(), say("reach.unencrypted")], True)
 
     def _for_a_phone(self) -> list[str]:
-        port = self.settings.server_port
-        there = addresses.of_network()
-        where = f"http://{there}:{port}" if there else "the address that Flywheel prints then"
         if self.settings.url:
-            return [f"Only this machine opens it, and whoever the proxy at {self.settings.url} lets through."]
-        return [
-            "Only this machine can open this page.",
-            "For a phone in the same network: end Flywheel, start it again with GRADIO_SERVER_NAME set to 0.0.0.0 "
-            f"(`GRADIO_SERVER_NAME=0.0.0.0 make run`), and open {where} on the phone.",
-            "That opens it to every machine in that network, unencrypted: guests may chat unless FLYWHEEL_GUEST_CHAT "
-            "is `off`, and who can listen there can read along. Do it at home, not in a café.",
-        ]
+            return [say("reach.proxy", url=self.settings.url)]
+        there = addresses.of_network()
+        where = f"http://{there}:{self.settings.server_port}" if there else say("reach.printed")
+        return [say("reach.alone"), say("reach.phone", where=where), say("reach.opens")]
 
     def _guests(self) -> str:
-        if not self.settings.guest_chat:
-            return "Guests may not chat (FLYWHEEL_GUEST_CHAT is `off`); reviewers need a link, you need yours."
-        limit = self.settings.guest_limit
-        return f"Whoever opens it may chat as a guest (limit: {limit}); set FLYWHEEL_GUEST_CHAT to `off` to end that."
+        settings = self.settings
+        return say("reach.guests", limit=settings.guest_limit) if settings.guest_chat else say("reach.no_guests")
 
     def _one(self, name: str, meta: Any, *, secret: bool) -> Effective:
         value = getattr(self.settings, name)

@@ -32,6 +32,7 @@ from flywheel.rest.routes import rest_routes
 from flywheel.results import Results
 from flywheel.roles import SYSTEM, Principal, Role
 from flywheel.services import Services
+from flywheel.words.catalogue import say
 
 WRONG_TOKEN_DELAY_S = 0.5
 FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via")
@@ -40,9 +41,8 @@ COMMAND_OWNER = Principal(OWNER_ID, Role.OWNER)
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Flywheel</title><style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:20vh auto;
 padding:0 1rem;color-scheme:light dark}}</style><p>{words}</p><p><a href="/">To the chat</a></p></html>"""
-CONFIRM = """You are invited to review answers here, as <b>{name}</b>. The link works once, in this browser.</p>
-<form method="post" action="/enter"><input type="hidden" name="token" value="{token}">
-<button style="font:inherit;padding:.5rem 1rem">Sign in as {name}</button></form><p>"""
+CONFIRM = """{words}</p><form method="post" action="/enter"><input type="hidden" name="token" value="{token}">
+<button style="font:inherit;padding:.5rem 1rem">{enter}</button></form><p>"""
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,8 @@ class _Edge:
                 who = await self._room.short(lambda: invitations.accept(token))
             elif token.startswith(INVITATION):
                 made = await self._room.short(lambda: invitations.invited(token))
-                page = CONFIRM.format(name=escape(made.name), token=escape(token))
+                told = {key: escape(say(f"invitation.{key}", name=made.name)) for key in ("confirm", "enter")}
+                page = CONFIRM.format(words=told["confirm"], enter=told["enter"], token=escape(token))
                 return HTMLResponse(PAGE.format(words=page), headers={"Cache-Control": "no-store"})
             else:
                 who = self._services.identity.enter(token)

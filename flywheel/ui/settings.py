@@ -17,15 +17,7 @@ from flywheel.ui import markup
 from flywheel.ui.shell import caller
 from flywheel.ui.wiring import on_load, wire
 from flywheel.usage import Use
-
-STATES = {
-    "waiting": "has not opened the link yet",
-    "accepted": "reviews",
-    "expired": "the link was never opened and is too old",
-    "revoked": "may not review any more",
-}
-READ_ONCE = "Read at the start: to change one, set it and start again."
-NEW_LINK = "Send this link to {name} yourself. It works once, until {day}; it is not shown again."
+from flywheel.words.catalogue import say
 
 
 class SettingsPage:
@@ -38,21 +30,23 @@ class SettingsPage:
 
     def build(self) -> None:
         """Lay out the page and wire it."""
-        gr.Markdown("## Who can open this page")
+        gr.Markdown(say("owner.reach"))
         reach = gr.HTML(elem_id="reach")
-        gr.Markdown("## Reviewers")
+        gr.Markdown(say("owner.reviewers"))
         with gr.Row(elem_classes="fw-bottom"):
-            name = gr.Textbox(label="Name", info="Letters, digits, dots, dashes; decisions are kept under it.",
+            name = gr.Textbox(label=say("owner.name"), info=say("owner.name_hint"),
                               max_length=40, elem_id="reviewer-name")  # fmt: skip
-            invite = gr.Button("Make a link", variant="primary", scale=0, min_width=130, elem_id="invite")
-        link = gr.Textbox(label="Link", visible=False, interactive=False, buttons=["copy"], elem_id="invitation")
+            invite = gr.Button(say("owner.make_link"), variant="primary", scale=0, min_width=130, elem_id="invite")
+        link = gr.Textbox(
+            label=say("owner.link"), visible=False, interactive=False, buttons=["copy"], elem_id="invitation"
+        )
         reviewers = gr.HTML(elem_id="reviewers")
         with gr.Row(elem_classes="fw-bottom"):
-            ended = gr.Dropdown(label="End somebody's access", choices=[], value=None, elem_id="revoke-name")
-            revoke = gr.Button("End it", variant="stop", scale=0, min_width=130, elem_id="revoke")
-        gr.Markdown("## Use")
+            ended = gr.Dropdown(label=say("owner.end_access"), choices=[], value=None, elem_id="revoke-name")
+            revoke = gr.Button(say("owner.end"), variant="stop", scale=0, min_width=130, elem_id="revoke")
+        gr.Markdown(say("owner.use"))
         use = gr.HTML(elem_id="use")
-        gr.Markdown("## Settings")
+        gr.Markdown(say("owner.settings"))
         table = gr.HTML(elem_id="settings")
         on_load(self.open, {}, [reach, reviewers, ended, use, table], "settings_open")
         wire(invite.click, self.invite, {"name": name}, [link, reviewers, ended], "settings_invite")
@@ -73,7 +67,7 @@ class SettingsPage:
         """A new link for a reviewer."""
         links = self._services.login_links(caller(request), "reviewer", str(name or "").strip())
         listing = self._services.invitations.listing(caller(request))
-        words = NEW_LINK.format(name=listing[0].name, day=_day(listing[0].expires))
+        words = say("owner.new_link", name=listing[0].name, day=_day(listing[0].expires))
         # The last is what other machines reach, where there is such an address.
         shown = gr.Textbox(value=links[-1], info=words, visible=True)
         return shown, *_invited(listing)
@@ -101,15 +95,15 @@ def reach_view(reach: Reach) -> str:
 def reviewers_view(listing: Sequence[Invited]) -> str:
     """Who was invited, newest first."""
     if not listing:
-        return markup.empty("Nobody is invited by a link yet. Give a name, make a link, and send it to that person.")
-    rows = [[one.name, STATES[one.state], _day(one.invited), _day(one.accepted)] for one in listing]
+        return markup.empty(say("owner.nobody_invited"))
+    rows = [[one.name, say(f"owner.invited.{one.state}"), _day(one.invited), _day(one.accepted)] for one in listing]
     return markup.table(["name", "", "invited", "signed in"], rows)
 
 
 def use_view(counts: Sequence[Use]) -> str:
     """Who had how many answers."""
     if not counts:
-        return markup.empty("Nobody has asked anything yet.")
+        return markup.empty(say("owner.nobody_asked"))
     columns = ["who", "last 24 hours", "answers", "tokens read", "tokens written", "last"]
     rows = [
         [
@@ -131,7 +125,7 @@ def settings_view(settings: Sequence[Effective]) -> str:
     return markup.table(
         ["setting", "value", "from", "meaning"],
         rows,
-        READ_ONCE,
+        say("owner.read_once"),
         len(rows),
     )
 
