@@ -1,7 +1,7 @@
 """The chat: questions and their answers, once more or changed, thumbs and corrections.
 
-Everything a person sends is checked here, whatever page, route or command it came by. A question is stored before the
-model runs, an answer exactly once. Knows no page and no model library.
+Everything a person sends is checked here, whatever page, route or command it came by. A question is stored before
+anything of its answer is shown, an answer exactly once. Knows no page and no model library.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flywheel.errors import PUBLIC, Conflict, InvalidInput, Unavailable
+from flywheel.errors import Conflict, InvalidInput, Unavailable
 from flywheel.history import MOST_MESSAGES, Message, exchanges
 from flywheel.reply import Asked, Reply, Update
 from flywheel.roles import Principal
@@ -90,15 +90,20 @@ class Questions:
         if not ready:
             raise Unavailable(f"The model does not answer yet: {words}. Try again when it is ready.")
         before = self._before(question)
-        system = question.again.details.get("system") if question.again else question.system
-        messages, left_out = self._fitting([*exchanges(before), *question.told], question.text, system)
-        stored = question.again or self._store(question, before)
-        if question.again is None:
-            # Nothing can follow it, and it cannot be asked again, before it has its answer.
-            self._claim(stored.id)
-            claimed.append(stored.id)
-        asked = Asked(stored, question.version, _seeded(self._sampling(question)), left_out)
-        reply = Reply(asked, self._submit(question, asked, messages), self._task.outcome, self._keeper(question, asked))
+        sampling = _seeded(self._sampling(question))
+        stream, left_out = self._submit(question, before, sampling)
+        try:
+            # The model reads meanwhile; nothing of its answer is shown before the question is durable.
+            stored = question.again or self._store(question, before)
+            if question.again is None:
+                # Nothing can follow it, and it cannot be asked again, before it has its answer.
+                self._claim(stored.id)
+                claimed.append(stored.id)
+        except BaseException:
+            stream.cancel()
+            raise
+        asked = Asked(stored, question.version, sampling, left_out)
+        reply = Reply(asked, stream, self._task.outcome, self._keeper(question, asked))
         self._replies[reply.id] = (question.who.id, reply)
         try:
             yield from reply.updates()
@@ -134,21 +139,24 @@ class Questions:
             return question.sampling
         return replace(question.sampling, temperature=AGAIN_TEMPERATURE, top_p=AGAIN_TOP_P)
 
-    def _fitting(self, earlier: Sequence[Message], text: str, system: str | None) -> tuple[list[Message], int]:
-        """Messages for the model, and how many earlier ones were left out. InvalidInput when not even `text` fits."""
-        asked = {"role": "user", "content": text}
+    def _submit(self, question: Question, before: Sequence[Turn], sampling: Sampling) -> tuple[Stream, int]:
+        """The answer on its way, and how many earlier messages did not fit. InvalidInput when the text does not."""
+        system = question.again.details.get("system") if question.again else question.system
+        earlier = [*exchanges(before), *question.told]
+        kept = [] if self._task.single_turn else earlier[-MOST_MESSAGES:]
         tokens = self._engine.control_tokens()
-        kept = [] if self._task.single_turn else list(earlier[-MOST_MESSAGES:])
         while True:
-            messages = neutralise_messages(_under(system, self._task.messages([*kept, asked])), tokens)
+            wanted = self._task.messages([*kept, {"role": "user", "content": question.text}])
             try:
-                self._engine.check(messages)
+                stream = self._engine.submit(
+                    neutralise_messages(_under(system, wanted), tokens), question.version, sampling
+                )
             except InvalidInput:
                 if not kept:
                     raise
                 kept = kept[2:]
             else:
-                return messages, 0 if self._task.single_turn else len(earlier) - len(kept)
+                return stream, 0 if self._task.single_turn else len(earlier) - len(kept)
 
     def _store(self, question: Question, before: Sequence[Turn]) -> Turn:
         by = question.who.id
@@ -180,15 +188,6 @@ class Questions:
             by=question.who.id,
             tx=tx,
         )
-
-    def _submit(self, question: Question, asked: Asked, messages: list[Message]) -> Stream:
-        try:
-            return self._engine.submit(messages, asked.version, asked.sampling)
-        except PUBLIC as error:
-            # The engine closed or filled up since it was asked: the question is stored and gets its failed answer.
-            details = {"finish_reason": "error", "error": str(error), "sql": None}
-            self._keeper(question, asked)(None, "", "failed", details)
-            raise
 
     def _keeper(self, question: Question, asked: Asked) -> Callable[[str | None, str, str, dict[str, Any]], Turn]:
         def keep(id: str | None, text: str, state: str, details: dict[str, Any]) -> Turn:

@@ -57,6 +57,10 @@ class Database:
         """Number and hash of the newest ledger line."""
         return self._head if self._writer is None else self._writer.head
 
+    def changes(self, table: str) -> tuple[int, int]:
+        """Another value after every commit that changed the table: what was read under one holds as long as it does."""
+        return self._engine.generation, self._writer.recent.changes(table) if self._writer else 0
+
     def write(self, job: Callable[[Transaction], T], *, by: str) -> T:
         """Run a job on the writer thread; returns its result once its rows are durable.
 

@@ -14,6 +14,7 @@ import duckdb
 from storage.chain import Entry, Head, chain
 from storage.errors import BadValue
 from storage.migrations import LEDGER, Columns
+from storage.recent import Recent
 from storage.rows import Value, check_text, row_hash, stored
 
 T = TypeVar("T")
@@ -28,9 +29,10 @@ _PARSED: dict[str, duckdb.Statement] = {}
 class Batch:
     """What the jobs of one transaction have appended so far."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, schema: Mapping[str, Columns]) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, schema: Mapping[str, Columns], recent: Recent) -> None:
         self._cursor = cursor
         self._schema = schema
+        self._recent = recent
         # Parallel lists: each append adds one to both, a flush empties the first.
         self._waiting: list[tuple[str, dict[str, Value]]] = []
         self._entries: list[Entry] = []
@@ -76,6 +78,8 @@ class Batch:
             return False
         if any(entry.row_id == row_id and entry.table == table for entry in self._entries):
             return True
+        if self._recent.holds(table, row_id):
+            return True
         found = self._guarded(lambda: fetch(self._cursor, f'SELECT 1 FROM "{table}" WHERE id = ?', [row_id]))
         return bool(found)
 
@@ -95,6 +99,10 @@ class Batch:
         sealed, lines = chain(head, self._entries, datetime.now(UTC))
         self._insert(LEDGER, _LEDGER_TYPES, lines)
         return sealed
+
+    def remember(self) -> None:
+        """The transaction is committed: what it did is known from now on."""
+        self._recent.committed(self._entries, self._erased)
 
     def _insert(self, table: str, types: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         statement = self._statement(table, types)

@@ -71,6 +71,7 @@ class VersionStore:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._served: tuple[tuple[int, int] | None, str] = (None, BASE)
 
     def create(
         self,
@@ -162,8 +163,13 @@ class VersionStore:
         return inside(self._db, tx, by, job)
 
     def served(self) -> str:
-        """The version answers come from; `v0` until one was promoted."""
-        return str(self._db.value(_SERVED) or BASE)
+        """The version answers come from; `v0` until one was promoted. Every answer asks, so it is kept."""
+        now = self._db.changes("promotions")
+        known, version = self._served
+        if known != now:
+            version = str(self._db.value(_SERVED) or BASE)
+            self._served = (now, version)
+        return version
 
     def history(self) -> list[Promotion]:
         """Newest first."""

@@ -19,6 +19,7 @@ from storage.chain import Head, Tail
 from storage.engine import Engine, is_fatal, told
 from storage.errors import StorageError, Unwritten
 from storage.migrations import Columns
+from storage.recent import Recent
 from storage.salvage import is_full
 from storage.transaction import Batch, Transaction
 
@@ -60,6 +61,7 @@ class Writer:
         self._schema = schema
         self._tail = tail
         self.head = head
+        self.recent = Recent()
         self._generation = engine.generation
         self._asks: list[Ask] = []
         self._ready = threading.Condition()
@@ -124,7 +126,7 @@ class Writer:
         """Settle the asks: in one transaction, or one by one where that failed."""
         if not asks:
             return
-        attempt = _Attempt(self._schema, asks)
+        attempt = _Attempt(self._schema, asks, self.recent)
         try:
             with self._engine.cursor() as cursor:
                 attempt.run(cursor, self._head(cursor))
@@ -137,12 +139,14 @@ class Writer:
         """The head of the ledger; read again after an opening, which may have kept or lost what was in doubt."""
         if self._generation != self._engine.generation:
             self.head = chain.head(cursor)
+            self.recent.clear()
             self._generation = self._engine.generation
         return self.head
 
     def _acknowledge(self, attempt: "_Attempt") -> None:
         if attempt.sealed is not None:
             self.head = attempt.sealed
+            attempt.remember()
             write_tail(self._tail, self.head)
         attempt.settle()
 
@@ -196,17 +200,19 @@ class Writer:
 class _Attempt:
     """One transaction over some asks: what came of each, kept until the COMMIT is known to hold."""
 
-    def __init__(self, schema: Mapping[str, Columns], asks: Sequence[Ask]) -> None:
+    def __init__(self, schema: Mapping[str, Columns], asks: Sequence[Ask], recent: Recent) -> None:
         self._schema = schema
+        self._recent = recent
         self.asks = asks
         self.sealed: Head | None = None
         """The head of the ledger once this is committed; None where nothing was appended."""
         self._outcomes: list[tuple[Any, BaseException | None]] = []
+        self._batch: Batch | None = None
 
     def run(self, cursor: duckdb.DuckDBPyConnection, head: Head) -> None:
         """Run all jobs and commit. Raises where the transaction as a whole did not hold, after rolling back."""
         cursor.begin()
-        batch = Batch(cursor, self._schema)
+        self._batch = batch = Batch(cursor, self._schema, self._recent)
         try:
             for ask in self.asks:
                 self._outcomes.append(_outcome(batch, ask))
@@ -218,6 +224,10 @@ class _Attempt:
                 # Already rolled back by the engine in some cases; the first error is the one that tells.
                 cursor.rollback()
             raise
+
+    def remember(self) -> None:
+        if self._batch is not None:
+            self._batch.remember()
 
     def settle(self) -> None:
         for ask, (result, error) in zip(self.asks, self._outcomes, strict=True):

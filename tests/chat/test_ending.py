@@ -1,5 +1,6 @@
 """How answers end: stopped, overdue, cut, closed, refused while another goes on."""
 
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import Conflict, Unavailable
-from flywheel.serving.engine import Sampling
+from flywheel.reply import Update
+from flywheel.serving.engine import Sampling, Stream
 from flywheel.serving.local import LocalEngine
 from flywheel.tasks.sql import SqlTask
+from storage.errors import DiskFull
 from storage.home import Home
 from tests.support.chatting import ANN, BOB, COUNT, RAMBLE, SQL, App, make_app
 
@@ -99,11 +102,9 @@ def test_unready_model_stores_nothing(app: App, tmp_path: Path, task: SqlTask) -
     engine.close()
 
 
-def test_engine_that_closes_meanwhile_leaves_a_failed_answer(
-    tmp_path: Path, engine: LocalEngine, task: SqlTask
-) -> None:
+def test_engine_that_closes_meanwhile_stores_nothing(tmp_path: Path, engine: LocalEngine, task: SqlTask) -> None:
     class Closing:
-        """The real engine, gone between the check and the submission."""
+        """The real engine, gone between the look at it and the submission."""
 
         def __getattr__(self, name: str):
             return getattr(engine, name)
@@ -114,5 +115,48 @@ def test_engine_that_closes_meanwhile_leaves_a_failed_answer(
     app = make_app(Home.open(tmp_path / "home"), Closing(), task)
     with pytest.raises(Unavailable):
         app.ask(ANN, COUNT)
-    assert [(turn.role, turn.state) for turn in app.turns()] == [("user", "complete"), ("assistant", "failed")]
+    assert app.turns() == []
     app.database.close()
+
+
+def test_nothing_is_shown_before_the_question_is_durable(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, go = threading.Event(), threading.Event()
+    write, submit = app.database.write, app.engine.submit
+    streams: list[Stream] = []
+
+    def late(*given, **named):
+        streams[0]._pieces.get(timeout=20)
+        written.set()
+        assert go.wait(20)
+        return write(*given, **named)
+
+    def noted(*given):
+        streams.append(submit(*given))
+        return streams[0]
+
+    monkeypatch.setattr(app.engine, "submit", noted)
+    monkeypatch.setattr(app.database, "write", late)
+    replies = app.chat.reply(ANN, None, COUNT, version="v1", sampling=RAMBLE)
+    shown: list[Update] = []
+    reader = threading.Thread(target=lambda: shown.append(next(replies)))
+    reader.start()
+    assert written.wait(20), "the model does not answer meanwhile"
+    assert (shown, app.turns()) == ([], [])
+    go.set()
+    reader.join()
+    assert [turn.id for turn in app.turns()] == [shown[0].user_turn_id]
+    monkeypatch.setattr(app.database, "write", write)
+    replies.close()
+
+
+def test_question_that_cannot_be_stored_stops_the_model(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given, **_named):
+        raise DiskFull("The disk is full.")
+
+    submit, streams = app.engine.submit, []
+    monkeypatch.setattr(app.engine, "submit", lambda *given: streams.append(submit(*given)) or streams[-1])
+    monkeypatch.setattr(app.database, "write", full)
+    with pytest.raises(DiskFull):
+        app.ask(ANN, COUNT, version="v1", sampling=RAMBLE)
+    assert streams[0].result().finish_reason == "cancelled"
+    assert app.turns() == []
