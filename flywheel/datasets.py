@@ -180,6 +180,11 @@ class Datasets:
             raise InvalidInput(f"There is no side `{side}`. Choose `train`, `validation` or `test`.")
         return self._store.rows(version.id, side=side, limit=limit, offset=offset)
 
+    def withdrawn(self, who: Principal) -> dict[str, int]:
+        """Dataset version → how many of its rows were withdrawn by their authors since."""
+        require(who, Role.REVIEWER)
+        return self._store.withdrawn()
+
     def diff(self, who: Principal, old: str, new: str) -> Difference:
         """What the second version has and the first has not, and the other way round. Raises NotFound."""
         before = {content_of(row): row for row in self.rows(who, old)}

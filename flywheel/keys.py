@@ -48,8 +48,11 @@ class Keys:
         self._lock = threading.Lock()
         self._by_digest = {key.digest: key for key in store.all()}
 
-    def create(self, who: Principal, role: str, name: str = "") -> Issued:
-        """A new key for a program. Only the owner issues one. Raises InvalidInput."""
+    def create(self, who: Principal, role: str, name: str = "", *, learning: bool = True) -> Issued:
+        """A new key for a program, and whether what comes through it may be learnt from. Only the owner issues one.
+
+        Raises InvalidInput.
+        """
         require(who, Role.OWNER)
         if role not in ROLES:
             raise InvalidInput(f"There is no role `{role}` for a key. Give one of: {', '.join(ROLES)}.")
@@ -59,7 +62,7 @@ class Keys:
             )
         secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         with self._lock:
-            made = self._store.create(role=role, name=name, digest=_digest(secret), by=who.id)
+            made = self._store.create(role=role, name=name, digest=_digest(secret), learning=learning, by=who.id)
             self._by_digest[made.digest] = made
         return Issued(made.id, secret, role)
 
@@ -72,14 +75,24 @@ class Keys:
         """From now on this key opens nothing; revoking twice changes nothing. Raises NotFound."""
         require(who, Role.OWNER)
         with self._lock:
-            known = next((key for key in self._by_digest.values() if key.id == key_id), None)
-            if known is None:
-                raise NotFound(f"There is no key `{key_id}`. `python -m flywheel keys list` names them.")
+            known = self._known(key_id)
             if known.revoked is None:
                 self._store.note(key_id, "revoked", by=who.id)
                 known = replace(known, revoked=datetime.now(UTC))
                 self._by_digest[known.digest] = known
         return known
+
+    def learn(self, who: Principal, key_id: str, allowed: bool) -> Key:
+        """Whether what came and comes through a key may be learnt from; frozen rows stay, marked as withdrawn.
+
+        Raises NotFound.
+        """
+        require(who, Role.OWNER)
+        with self._lock:
+            known = self._known(key_id)
+            self._store.learn(key_id, allowed, by=who.id)
+            self._by_digest[known.digest] = replace(known, learning=allowed)
+        return self._by_digest[known.digest]
 
     def holder(self, key: str) -> Principal | None:
         """Whom a key belongs to: `key:<id>` with its role; None for a wrong or revoked one. Reads memory alone."""
@@ -96,6 +109,12 @@ class Keys:
             return OWN_KEY.role
         known = next((key for key in self._by_digest.copy().values() if f"key:{key.id}" == person), None)
         return ROLES[known.role] if known else Role.GUEST
+
+    def _known(self, key_id: str) -> Key:
+        known = next((key for key in self._by_digest.values() if key.id == key_id), None)
+        if known is None:
+            raise NotFound(f"There is no key `{key_id}`. `python -m flywheel keys list` names them.")
+        return known
 
     def used(self, key: str) -> None:
         """Keep that a key is in use today. Writes once a day at most."""

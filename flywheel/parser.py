@@ -168,6 +168,11 @@ def _care(commands: Commands) -> None:
     create = _command(actions, "create", "a new key; it is shown once")
     create.add_argument("--role", choices=("guest", "reviewer", "owner"), required=True)
     create.add_argument("--name", help="what it is for")
+    words = "whether what comes through it may be learnt from (default: yes)"
+    create.add_argument("--learn", choices=("yes", "no"), default="yes", help=words)
+    learn = _command(actions, "learn", "allow or forbid learning from what comes through a key, past and future")
+    learn.add_argument("id", metavar="ID")
+    learn.add_argument("allowed", choices=("yes", "no"))
     _command(actions, "list", "all keys, oldest first, without the keys themselves")
     _command(actions, "revoke", "end a key, at once").add_argument("id", metavar="ID")
     backup = _command(commands, "backup", "everything of the home in one file, while people go on")

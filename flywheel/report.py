@@ -123,11 +123,13 @@ def _evaluate(record: Record) -> str:
 
 def _keys(record: Record) -> str:
     if "key" in record:
-        return f"{record['key']}\n({record['id']}, {record['role']}. Keep it: it is not shown again.)"
+        learning = "" if record.get("learning", True) else ", nothing is learnt from it"
+        return f"{record['key']}\n({record['id']}, {record['role']}{learning}. Keep it: it is not shown again.)"
     name = f" {record['name']}" if record["name"] else ""
     used = f"last used {record['last_used']}" if record["last_used"] else "never used"
     ended = f", revoked {record['revoked']}" if record["revoked"] else ""
-    return f"{record['id']}  {record['role']}{name}, created {record['created']}, {used}{ended}"
+    learning = "" if record["learning"] else ", nothing is learnt from it"
+    return f"{record['id']}  {record['role']}{name}, created {record['created']}, {used}{learning}{ended}"
 
 
 def _merge(record: Record) -> str:

@@ -90,6 +90,15 @@ class ConsentStore:
         )
         return _consent(found) if found else None
 
+    def of_programs(self) -> dict[str, str]:
+        """Program → what was chosen for it last, for those of which something was said."""
+        rows = self._db.rows(
+            "SELECT person, arg_max(choice, id) AS choice FROM consents"
+            " WHERE conversation_id IS NULL AND starts_with(person, ?) GROUP BY person",
+            [PROGRAMS],
+        )
+        return {row["person"]: row["choice"] for row in rows}
+
     def of_conversation(self, conversation_id: str) -> Consent | None:
         """What was chosen last for one conversation; None where nothing was."""
         found = self._db.row(

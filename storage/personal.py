@@ -29,7 +29,8 @@ OF_PERSON = {
     "example_tags": f"example_id IN ({_EXAMPLES})",
     "votes": f"example_id IN ({_EXAMPLES})",
     "notices": "created_by = $1",
-    "consents": "person = $1",
+    # What its owner said of a key holds for what comes through it later, too.
+    "consents": "person = $1 AND (conversation_id IS NOT NULL OR NOT starts_with(person, 'key:'))",
 }
 """Table → which rows of it are a person's ($1). A new table with texts of people belongs in here."""
 NOT_OF_PERSON = (

@@ -3,6 +3,7 @@
 Formats and calls one service method a handler; rights and validity are the services' matter.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -19,6 +20,7 @@ from flywheel.ui import markup
 from flywheel.ui.dataset_report import ReportBox, choices
 from flywheel.ui.shell import caller, strip
 from flywheel.ui.wiring import on_load, wire
+from flywheel.words.catalogue import say
 from storage.datasets import DatasetRow, DatasetVersion
 from storage.examples import Example
 
@@ -121,7 +123,8 @@ class DataPage:
         names = [version.id for version in listing]
         choice = gr.Dropdown(choices=names, value=names[0] if names else None)
         ready = ready_view(counts, self._services.curation.approved_sides(who))
-        return ready, versions_view(listing), choice, gr.Column(visible=True if names else "hidden"), choices(listing)
+        frozen = versions_view(listing, self._services.datasets.withdrawn(who))
+        return ready, frozen, choice, gr.Column(visible=True if names else "hidden"), choices(listing)
 
     def examples(self, state: str, request: gr.Request) -> str:
         """The newest examples of one state."""
@@ -181,17 +184,18 @@ def ready_view(counts: dict[str, int], sides: dict[str, int]) -> str:
     return markup.note(words, "good")
 
 
-def versions_view(listing: list[DatasetVersion]) -> str:
-    """All frozen versions, newest first."""
+def versions_view(listing: list[DatasetVersion], withdrawn: Mapping[str, int]) -> str:
+    """All frozen versions, newest first; `withdrawn`: version → rows that their authors have taken back since."""
     if not listing:
         return markup.empty("Nothing is frozen yet. Approve examples, then press Freeze.")
-    columns = ["version", "name", "train", "validation", "test", "left out", "hash", "frozen", "note"]
+    columns = ["version", "name", "train", "validation", "test", "left out", "withdrawn", "hash", "frozen", "note"]
     rows = [
         [
             v.id,
             v.name,
             *(v.counts.get(side, 0) for side in SIDES),
             len(v.refused),
+            withdrawn.get(v.id, 0),
             v.content_hash[:12],
             f"{v.created:%Y-%m-%d %H:%M}",
             v.note,
@@ -240,7 +244,13 @@ def rows_view(rows: list[DatasetRow], dataset: str, side: str, page: int) -> str
     """A page of frozen rows."""
     if not rows:
         return markup.empty(f"{dataset} has no {side} rows on page {page}.")
-    table = [[row.position, question(row.prompt), row.completion, row.provenance] for row in rows]
+    # What its author took back is counted, as the dataset's hash is, and not shown any more.
+    table = [
+        [row.position, say("data.withdrawn"), "", row.provenance]
+        if row.withdrawn
+        else [row.position, question(row.prompt), row.completion, row.provenance]
+        for row in rows
+    ]
     return markup.table(["#", "prompt", "completion", "provenance"], table, f"{dataset}, {side}, page {page}")
 
 
