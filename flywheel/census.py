@@ -27,6 +27,7 @@ EVENTS: dict[str, Role] = {
     "branch_edit": Role.GUEST,
     "branch_cancel": Role.GUEST,
     "branch_send": Role.GUEST,
+    "two_choose": Role.GUEST,
     "history_open": Role.GUEST,
     "history_follow": Role.GUEST,
     "history_search": Role.GUEST,

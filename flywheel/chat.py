@@ -7,6 +7,7 @@ anything of its answer is shown, an answer exactly once. Knows no page and no mo
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from flywheel.abreast import Side
 from flywheel.errors import Forbidden, InvalidInput
 from flywheel.fair import FairUse
 from flywheel.history import Message, prompt_of
@@ -22,6 +23,7 @@ from flywheel.texts import check_text
 from flywheel.threads import Thread as Thread
 from flywheel.threads import ThreadItem as ThreadItem
 from flywheel.threads import Threads
+from storage.comparisons import ComparisonStore
 from storage.conversations import ConversationStore, Listed, Turn
 from storage.database import Database
 from storage.examples import Example, ExampleStore
@@ -53,7 +55,7 @@ class Chat:
         self._task, self._served = task, served
         self._questions = Questions(database, conversations, engine, task)
         self._fair = FairUse(conversations, settings)
-        self.threads = Threads(conversations, feedback, examples)
+        self.threads = Threads(conversations, feedback, examples, ComparisonStore(database))
 
     def conversations(
         self, who: Principal, search: str = "", limit: int = 50, before: str | None = None
@@ -74,12 +76,14 @@ class Chat:
         version: str | None = None,
         sampling: Sampling | None = None,
         source: str = "page",
+        beside: Side | None = None,
     ) -> Iterator[Update]:
         """Ask, and follow the answer; None begins a conversation. Closing the iterator cancels the answer.
 
-        `place` is a conversation, which goes on from the branch that is shown, or the turn to go on from. Nothing is
-        stored when the question is refused: InvalidInput, NotFound, Forbidden, Conflict, or Unavailable while the
-        model loads. What goes wrong after that is the last update's notice.
+        `place` is a conversation, which goes on from the branch that is shown, or the turn to go on from. `beside`
+        has another answer written to the right of it. Nothing is stored when the question is refused: InvalidInput,
+        NotFound, Forbidden, Conflict, or Unavailable while the model loads. What goes wrong after that is the last
+        update's notice.
         """
         self._admit(who)
         check_text(text, "message", MOST_MESSAGE)
@@ -88,7 +92,8 @@ class Chat:
             Question(
                 who, conversation.id if conversation else None, text, version or self._served(),
                 sampling or self.usual_sampling(), source, after=turn.id if turn else None,
-            )
+            ),
+            beside,
         )  # fmt: skip
 
     def retry(self, who: Principal, turn_id: str, *, source: str = "page") -> Iterator[Update]:
@@ -118,9 +123,9 @@ class Chat:
             )
         )  # fmt: skip
 
-    def _ask(self, question: Question) -> Iterator[Update]:
-        """Follow the answer, counted for whoever asks. Raises LimitReached."""
-        return self._fair.counted(question.who, question.source, self._questions.ask(question))
+    def _ask(self, question: Question, beside: Side | None = None) -> Iterator[Update]:
+        """Follow the answer, counted for whoever asks; two beside each other count as one. Raises LimitReached."""
+        return self._fair.counted(question.who, question.source, self._questions.ask(question, beside))
 
     def _admit(self, who: Principal) -> None:
         require(who, Role.GUEST)

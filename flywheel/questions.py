@@ -4,13 +4,15 @@ One answer at a time in one place of a conversation. Knows no roles and no owner
 them.
 """
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flywheel.errors import Conflict, InvalidInput, Unavailable
+from flywheel.abreast import Abreast, Side
+from flywheel.errors import PUBLIC, Conflict, InvalidInput, Unavailable
 from flywheel.history import MOST_MESSAGES, Message, exchanges
 from flywheel.reply import Asked, Reply, Update
 from flywheel.roles import Principal
@@ -23,6 +25,7 @@ from storage.database import Database
 from storage.transaction import Transaction
 
 MOST_TITLE = 60
+log = logging.getLogger(__name__)
 AGAIN_TEMPERATURE, AGAIN_TOP_P = 0.8, 0.95
 """How another answer of a version is drawn that has answered the question already: the likeliest is known then."""
 
@@ -60,14 +63,17 @@ class Questions:
         self._engine, self._task = engine, task
         self._claims = threading.Lock()
         self._busy: set[str] = set()
-        self._replies: dict[str, tuple[str, Reply]] = {}
+        self._replies: dict[str, tuple[str, Reply | Abreast]] = {}
 
-    def ask(self, question: Question) -> Iterator[Update]:
-        """Follow the answer. Raises InvalidInput, Conflict or Unavailable before anything is stored."""
+    def ask(self, question: Question, beside: Side | None = None) -> Iterator[Update]:
+        """Follow the answer, and another one to its right where `beside` says whose.
+
+        Raises InvalidInput, Conflict or Unavailable before anything is stored.
+        """
         claimed = [place] if (place := _place(question)) else []
         self._claim(*claimed)
         try:
-            yield from self._answer(question, claimed)
+            yield from self._answer(question, claimed, beside)
         finally:
             with self._claims:
                 self._busy.difference_update(claimed)
@@ -85,14 +91,16 @@ class Questions:
         """Answers under way."""
         return len(self._replies)
 
-    def _answer(self, question: Question, claimed: list[str]) -> Iterator[Update]:
+    def _answer(self, question: Question, claimed: list[str], beside: Side | None) -> Iterator[Update]:
         ready, words = self._engine.ready()
         if not ready:
             raise Unavailable(f"The model does not answer yet: {words}. Try again when it is ready.")
         before = self._before(question)
         sampling = _seeded(self._sampling(question))
         stream, left_out = self._submit(question, before, sampling)
+        second = None
         try:
+            second = self._second(question, before, beside)
             # The model reads meanwhile; nothing of its answer is shown before the question is durable.
             stored = question.again or self._store(question, before)
             if question.again is None:
@@ -100,15 +108,38 @@ class Questions:
                 self._claim(stored.id)
                 claimed.append(stored.id)
         except BaseException:
-            stream.cancel()
+            for begun in (stream, second and second[1]):
+                if begun is not None:
+                    begun.cancel()
             raise
-        asked = Asked(stored, question.version, sampling, left_out)
-        reply = Reply(asked, stream, self._task.outcome, self._keeper(question, asked))
-        self._replies[reply.id] = (question.who.id, reply)
+        reply = self._reply(question, Asked(stored, question.version, sampling, left_out), stream, second)
+        self._replies.update(dict.fromkeys(reply.ids, (question.who.id, reply)))
         try:
             yield from reply.updates()
         finally:
-            del self._replies[reply.id]
+            for id in reply.ids:
+                del self._replies[id]
+
+    def _second(self, question: Question, before: Sequence[Turn], side: Side | None) -> tuple[Side, Stream] | None:
+        """Another answer on its way, where one is wanted and there is room for it."""
+        if side is None:
+            return None
+        side = Side(side.version, _seeded(side.sampling))
+        try:
+            return side, self._submit(replace(question, version=side.version), before, side.sampling)[0]
+        except PUBLIC as error:
+            log.info("no second answer: %s", error)
+            return None
+
+    def _reply(
+        self, question: Question, asked: Asked, stream: Stream, second: tuple[Side, Stream] | None
+    ) -> Reply | Abreast:
+        keep = self._keeper(question, asked)
+        if second is None:
+            return Reply(asked, stream, self._task.outcome, keep)
+        other = replace(asked, version=second[0].version, sampling=second[0].sampling)
+        right = other, second[1], self._keeper(question, other)
+        return Abreast(self._task, (asked, stream, keep), right)
 
     def _claim(self, *places: str) -> None:
         with self._claims:

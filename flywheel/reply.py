@@ -7,7 +7,7 @@ roles; the chat service has checked who asks.
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,6 +42,8 @@ class Update:
     """The live result, up to 1,000 rows; the turn may hold fewer."""
     notice: str | None = None
     """What the person should know: why there is no (whole) answer, or what the model did not read."""
+    other: "Update | None" = None
+    """The answer to its right, where two are written side by side."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,24 @@ class Reply:
         stream: Stream,
         run: Callable[[str], SqlOutcome | None],
         store: Callable[[str, str, str, dict[str, Any]], Turn],
+        *,
+        id: str | None = None,
     ) -> None:
-        self.id = new_id()
+        self.id = id or new_id()
         self._asked, self._stream, self._run, self._store = asked, stream, run, store
         self._written, self._said = "", Said("", "")
         self._kept = False
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """That of its turn."""
+        return (self.id,)
 
     def stop(self) -> None:
         """Ask for the end; what there is of the answer is stored as stopped."""
         self._stream.cancel()
 
-    def updates(self) -> Iterator[Update]:
+    def updates(self) -> Generator[Update]:
         """At most 20 a second and one at least every 0.25 s while the model works; closing it cancels the answer."""
         try:
             yield self._update()

@@ -14,6 +14,7 @@ from flywheel.backups import Backups
 from flywheel.base_fetch import BaseFetch
 from flywheel.base_model import BaseModel, base_model
 from flywheel.chat import Chat
+from flywheel.comparing import Comparing, two_samples
 from flywheel.curation import Curation
 from flywheel.datasets import Datasets
 from flywheel.drafts import Drafts
@@ -92,6 +93,7 @@ class Services:
     task: Task
     teacher: Teacher
     chat: Chat
+    comparing: Comparing
     drafts: Drafts
     standins: StandIns
     learned: Learned
@@ -200,6 +202,7 @@ def _compose(
     curation = Curation(examples, conversations, task, rules, _bundled(settings), guard)
     frozen = Datasets(datasets, examples, task, home, rules, guard, LearningValue(version_store, datasets))
     chat = Chat(database, conversations, feedback, examples, engine, task, versions.served, settings)
+    sides = two_samples(versions.served, chat.usual_sampling)
     notices = NoticeStore(database)
     return Services(
         settings=settings,
@@ -216,6 +219,7 @@ def _compose(
         task=task,
         teacher=Teacher(settings),
         chat=chat,
+        comparing=Comparing(database, chat, conversations, examples, task, sides, settings.compare_share),
         drafts=Drafts(chat, task),
         standins=StandIns(chat.threads, task),
         learned=Learned(feedback, examples, datasets, version_store, notices, home, versions.served),

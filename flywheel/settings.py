@@ -65,6 +65,9 @@ class Settings:
     max_tokens: int | None = _setting(
         "FLYWHEEL_MAX_TOKENS", "", "how long an answer may be; empty: as suits the task (`sql` 256, `chat` 1024)"
     )
+    compare_share: float = _setting(
+        "FLYWHEEL_COMPARE_SHARE", "0", "share of the questions, 0 to 1, that get two answers to choose from"
+    )
     database: str = _setting("FLYWHEEL_DATABASE", "", "DuckDB file that is asked; empty: the sample shop")
     engine: str = _setting(
         "FLYWHEEL_ENGINE",
@@ -177,6 +180,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         temperature=number("FLYWHEEL_TEMPERATURE", raw["temperature"], 0, 2, "a number from 0 to 2"),
         top_p=number("FLYWHEEL_TOP_P", raw["top_p"], 0, 1, "a number above 0 and up to 1", above=True),
         max_tokens=_max_tokens(raw["max_tokens"]),
+        compare_share=number("FLYWHEEL_COMPARE_SHARE", raw["compare_share"], 0, 1, "a number from 0 to 1"),
         database=str(path_of("FLYWHEEL_DATABASE", raw["database"])) if raw["database"] else "",
         engine=raw["engine"],
         openai_base_url=raw["openai_base_url"].rstrip("/"),

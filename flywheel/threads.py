@@ -5,12 +5,14 @@ conversation. Knows no page and no model.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.roles import Principal, Role, require
 from flywheel.texts import check_text
 from flywheel.tree import path_through, shown_path, siblings
+from storage.comparisons import ComparisonStore
 from storage.conversations import Conversation, ConversationStore, Listed, Turn
 from storage.examples import ExampleStore
 from storage.feedback import Correction, Feedback, FeedbackStore
@@ -33,6 +35,8 @@ class ThreadItem:
     """pending, approved, rejected, …: where the example that came of it stands."""
     siblings: tuple[str, ...] = ()
     """The turns that stand in its place (retries, edits), its own id among them, oldest first."""
+    choice: tuple[Turn, Turn] | None = None
+    """This answer and another, from left to right, of which nobody has chosen one yet."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Threads:
     conversations: ConversationStore
     feedback: FeedbackStore
     examples: ExampleStore
+    comparisons: ComparisonStore
 
     def listed(
         self, who: Principal, search: str = "", limit: int = MOST_LISTED, before: str | None = None
@@ -84,7 +89,10 @@ class Threads:
         conversation, turn = self.at(who, place)
         turns, choices = self.conversations.turns(conversation.id), self.conversations.choices(conversation.id)
         path = path_through(turns, turn.id, choices) if turn else shown_path(turns, choices)
-        return Thread(conversation.id, self._items(who, path, siblings(turns)))
+        items = self._items(who, path, siblings(turns))
+        if items and (choice := self._choice(path[-1], turns)):
+            items[-1] = replace(items[-1], choice=choice)
+        return Thread(conversation.id, items)
 
     def show(self, who: Principal, place: str) -> Thread:
         """Choose a conversation, or a turn of one, to be shown: here, after a reload and on another device."""
@@ -131,12 +139,27 @@ class Threads:
             raise NotFound(f"There is no such {noun} in a conversation of yours. Reload the page.")
         return turn
 
+    def _choice(self, last: Turn, turns: Sequence[Turn]) -> tuple[Turn, Turn] | None:
+        """Two whole answers to one question, where nothing was chosen and nothing follows."""
+        pair = pair_of(last, {turn.id: turn for turn in turns})
+        if pair is None or any(turn.parent_id in (pair[0].id, pair[1].id) for turn in turns):
+            return None
+        return None if self.comparisons.between(pair[0].id) else pair
+
     def _items(self, who: Principal, path: list[Turn], beside: dict[str, tuple[str, ...]]) -> list[ThreadItem]:
         ids = [turn.id for turn in path]
         ratings = self.feedback.ratings(ids, by=who.id)
         corrections = self.feedback.corrections(ids, by=who.id)
         states = {turn_id: example.state for turn_id, example in self.examples.for_author(ids).items()}
         return [ThreadItem(t, ratings.get(t.id), corrections.get(t.id), states.get(t.id), beside[t.id]) for t in path]
+
+
+def pair_of(turn: Turn, turns: Mapping[str, Turn]) -> tuple[Turn, Turn] | None:
+    """The answer and the one that was written beside it, from left to right, where both are whole."""
+    other = turns.get(str(turn.details.get("beside")))
+    if other is None or other.parent_id != turn.parent_id or {turn.state, other.state} != {"complete"}:
+        return None
+    return (other, turn) if turn.details.get("at") else (turn, other)
 
 
 def is_id(given: object) -> bool:

@@ -11,7 +11,7 @@ CURRENT = f"""SELECT {_FIELDS} FROM examples x JOIN example_events e ON e.exampl
 
 # Picked by the narrow columns first: the texts are read only for the examples that are shown.
 PICKED = f"""WITH placed AS (
-        SELECT example_id, max(id) AS event_id, arg_max(provenance <> 'thumb', id) AS first
+        SELECT example_id, max(id) AS event_id, arg_max(provenance NOT IN ('thumb', 'preference'), id) AS first
         FROM example_events WHERE example_id NOT IN ({HELD_EXAMPLES})
         GROUP BY example_id HAVING list_contains($1::VARCHAR[], arg_max(kind, id))),
     picked AS MATERIALIZED (SELECT * FROM placed {{}})

@@ -7,7 +7,9 @@ from datetime import datetime
 
 from storage.transaction import Row
 
-PROVENANCES = ("correction", "thumb", "edited", "imported", "synthetic")
+PROVENANCES = ("correction", "thumb", "preference", "edited", "imported", "synthetic")
+WEIGHTS = {"thumb": 0, "preference": 1}
+"""How much a proposal says beside those not named: a thumb holds no better words, a preference another answer's."""
 STATE_OF = {
     "proposed": "pending",
     "reopened": "pending",

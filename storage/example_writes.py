@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from storage.consents import HELD_EXAMPLES
 from storage.errors import Missing, Stale
 from storage.example_queries import CURRENT
-from storage.example_records import STATE_OF, Example, Message, from_row
+from storage.example_records import STATE_OF, WEIGHTS, Example, Message, from_row
 from storage.ids import new_id
 from storage.records import stamped
 from storage.rows import as_json
@@ -57,8 +57,8 @@ def begun(
 def proposed_again(
     tx: Transaction, now: Example, provenance: str, completion: str, reasons: list[str], comment: str
 ) -> Example:
-    if provenance == "thumb" and now.provenance != "thumb":
-        # The person said better words before; pressing the thumb again must not throw them away.
+    if WEIGHTS.get(provenance, 2) < WEIGHTS.get(now.provenance, 2):
+        # The person said better words before; a thumb or a choice must not throw them away.
         if now.state != "withdrawn":
             return now
         return appended(tx, now, "proposed", now.provenance, now.completion, reasons, comment, None)

@@ -50,9 +50,8 @@ class ExampleStore:
     ) -> Example:
         """The pending example of a turn, of which there is one: a second proposal becomes an event of the first.
 
-        A decided example is pending again only for another text (or after it was withdrawn). A mere thumb never
-        replaces the text of a correction.
-        """
+        A decided example is pending again only for another text (or after it was withdrawn). A thumb or a preference
+        never replaces the text of a correction."""
         one_of("provenance", provenance, PROVENANCES)
 
         def job(t: Transaction) -> Example:

@@ -84,6 +84,11 @@ def m010_invitations(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute(statement)
 
 
+def m011_comparisons(cursor: duckdb.DuckDBPyConnection) -> None:
+    """What people chose where two answers stood side by side."""
+    cursor.execute(_COMPARISONS)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -167,6 +172,9 @@ _INVITATIONS = (
         invitation_id VARCHAR, {_STAMP})""",
 )
 
+_COMPARISONS = f"""CREATE TABLE comparisons (id VARCHAR PRIMARY KEY, conversation_id VARCHAR NOT NULL,
+        left_id VARCHAR NOT NULL, right_id VARCHAR NOT NULL, verdict VARCHAR NOT NULL, {_STAMP})"""
+
 STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_wheel,
     m002_keys,
@@ -178,6 +186,7 @@ STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m008_dataset_reports,
     m009_review,
     m010_invitations,
+    m011_comparisons,
 ]
 
 

@@ -28,6 +28,7 @@ OF_PERSON = {
     "example_events": f"example_id IN ({_EXAMPLES})",
     "example_tags": f"example_id IN ({_EXAMPLES})",
     "votes": f"example_id IN ({_EXAMPLES})",
+    "comparisons": f"conversation_id IN ({_CONVERSATIONS})",
     "notices": "created_by = $1",
     # What its owner said of a key holds for what comes through it later, too.
     "consents": "person = $1 AND (conversation_id IS NOT NULL OR NOT starts_with(person, 'key:'))",

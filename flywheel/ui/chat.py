@@ -24,6 +24,7 @@ from flywheel.ui.correction import CorrectionPanel
 from flywheel.ui.corrections import LearnedNotice
 from flywheel.ui.privacy import PrivacyPanel
 from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
+from flywheel.ui.two_answers import TwoAnswers
 from flywheel.words.catalogue import say
 
 UPDATE_SECONDS = 0.05
@@ -84,6 +85,7 @@ class ChatPage:
         rated = history.like(self.rate, inputs_kwargs=where, outputs=opened, api_name="chat_rate", **PRIVATE)
         panel.wire(rated)
         privacy.wire(rated)
+        privacy.wire_after(TwoAnswers(self._services.comparing, self._present).wire(branches.clicked, showing))
         self._wire_banner(banner)
 
     def _chatbot(self) -> gr.Chatbot:
@@ -161,7 +163,9 @@ class ChatPage:
     @shown
     def send(self, message: str, conversation: str | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Answer, streamed. The box is emptied once the question is stored; what is typed meanwhile stays."""
-        yield from self.follow(request, self._chat.reply(caller(request), conversation, message), value="")
+        yield from self.follow(
+            request, self._services.comparing.reply(caller(request), conversation, message), value=""
+        )
 
     def follow(self, request: gr.Request, replies: Iterator[Update], **value: str) -> Iterator[tuple[Any, ...]]:
         """Stream an answer to this tab, under the question it answers; then show the branch it is on."""
@@ -179,8 +183,7 @@ class ChatPage:
                     before = present.messages(_upto(self._chat.thread(who, place), place))
                 if time.monotonic() - last >= UPDATE_SECONDS and not update.done and tab in self._answering:
                     last = time.monotonic()
-                    words = present.partial(update.text, sql=self._is_sql, thinking=update.thinking)
-                    growing = present.message("assistant", words)
+                    growing = present.message("assistant", present.growing(update, sql=self._is_sql))
                     yield gr.skip(), [*before, growing], gr.skip(), gr.skip()
                 place = update.turn_id if update.done else place
         finally:

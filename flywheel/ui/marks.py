@@ -10,12 +10,13 @@ from html import escape
 
 from flywheel.threads import ThreadItem
 from flywheel.words.catalogue import say
-from storage.conversations import Listed
+from storage.conversations import Listed, Turn
 
 SCRIPT = """
 const root = document.documentElement;
 const names = {
   'fw-show': 'shown', 'fw-retry': 'retried', 'fw-edit': 'edited', 'fw-open': 'opened', 'fw-older': 'older',
+  'fw-choose': 'chosen',
 };
 const close = () => root.classList.remove('fw-history-open');
 document.addEventListener('click', (event) => {
@@ -48,6 +49,25 @@ def controls(item: ThreadItem, *, last: bool) -> str:
         parts.append(_act("fw-retry", turn.id, say("chat.retry")))
     inner = "".join(part for part in parts if part)
     return f'<span class="fw-acts">{inner}</span>' if inner else ""
+
+
+def choice(left: Turn, right: Turn, bodies: tuple[str, str]) -> str:
+    """Two answers beside each other, one below the other where it is narrow, with a choice under each and below."""
+    sides = "\n\n".join(
+        f'<div class="fw-one">\n\n{body}\n\n{_act("fw-choose", f"better {turn.id}", words, visible=True)}\n\n</div>'
+        for turn, body, words in zip((left, right), bodies, (say("choice.first"), say("choice.second")), strict=True)
+    )
+    neither = "".join(
+        _act("fw-choose", f"{verdict} {left.id}", words, visible=True)
+        for verdict, words in (("bad", say("choice.bad")), ("same", say("choice.same")))
+    )
+    return f'{say("choice.hint")}\n\n<div class="fw-two">\n\n{sides}\n\n</div>\n\n<p class="fw-neither">{neither}</p>'
+
+
+def abreast(bodies: tuple[str, str]) -> str:
+    """Two answers as far as they are written."""
+    sides = "\n\n".join(f'<div class="fw-one">\n\n{body}\n\n</div>' for body in bodies)
+    return f'{say("choice.soon")}\n\n<div class="fw-two">\n\n{sides}\n\n</div>'
 
 
 def conversations(listed: Sequence[Listed], current: str | None, *, search: str, older: bool, full: bool) -> str:

@@ -7,10 +7,12 @@ never acts as markup.
 import re
 import string
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 from flywheel.chat import ThreadItem
+from flywheel.reply import Update
 from flywheel.ui import marks, result_chart
 from flywheel.wheel import WheelStatus
 from flywheel.words.catalogue import say
@@ -20,6 +22,7 @@ ROWS_IN_BUBBLE = 20
 CELL_LENGTH = 200
 _INERT = {ord(sign): f"&#{ord(sign)};" for sign in string.punctuation}
 _CODE = re.compile(r"(```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`)", re.DOTALL)
+_FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(?:.*\n)*? {0,3}\1[`~]*[ \t]*$", re.MULTILINE)
 _THUMBS = {"up": "Like", "down": "Dislike"}
 
 
@@ -73,11 +76,35 @@ def messages(items: Sequence[ThreadItem]) -> list[Any]:
 
 
 def _turn_message(item: ThreadItem, *, last: bool) -> Any:
-    if item.turn.role == "user":
+    if item.choice is not None:
+        words = marks.choice(*item.choice, (_side(item.choice[0]), _side(item.choice[1])))
+    elif item.turn.role == "user":
         words = "\n\n".join((plain(item.turn.content), marks.controls(item, last=last)))
     else:
         words = f"{answer(item)} {marks.controls(item, last=last)}".strip()
     return message(item.turn.role, words, item.turn.id)
+
+
+def growing(update: Update, *, sql: bool) -> str:
+    """What is being written: one answer, or two beside each other."""
+    body = partial(update.text, sql=sql, thinking=update.thinking)
+    if update.other is None:
+        return body
+    other = partial(update.other.text, sql=sql, thinking=update.other.thinking)
+    return marks.abreast((whole(body), whole(other)))
+
+
+def whole(markdown: str) -> str:
+    """With the end of a code block that has none yet: what comes after it is no part of it."""
+    last = _FENCED.sub("", markdown)
+    found = re.search(r"^ {0,3}(`{3,}|~{3,})", last, re.MULTILINE)
+    return f"{markdown}\n{found[1]}" if found else markdown
+
+
+def _side(turn: Turn) -> str:
+    """One of two answers: as any other, without a name."""
+    item = ThreadItem(replace(turn, version=None), None, None, None)
+    return whole(answer(item))
 
 
 def message(role: str, markdown: str, turn_id: str | None = None) -> Any:
@@ -116,7 +143,7 @@ def answer(item: ThreadItem) -> str:
 
 def more_rows(item: ThreadItem | None) -> int:
     """Rows of an answer that its bubble does not show; 0 when it shows all."""
-    sql = item.turn.details.get("sql") if item else None
+    sql = item.turn.details.get("sql") if item and item.choice is None else None
     count = int(sql.get("row_count") or 0) if sql else 0
     return count if count > ROWS_IN_BUBBLE else 0
 

@@ -51,7 +51,7 @@ class PrivacyPanel:
         state = [self._line, self._question, self._all, self._left_out]
         where: dict[str, Any] = {"inputs_kwargs": {"conversation": self._conversation}, "outputs": state, **PRIVATE}
         on_open(self.open, outputs=state, api_name="privacy_open")
-        rated.success(self.rated, api_name="privacy_rated", **where)
+        self.wire_after(rated)
         self._yes.click(self.yes, api_name="privacy_yes", **where)
         self._no.click(self.no, api_name="privacy_no", **where)
         self._body.expand(self.show, api_name="privacy_show", **where)
@@ -66,6 +66,12 @@ class PrivacyPanel:
         self._sure.click(
             self.delete, outputs=[self._confirm, self._done], api_name="privacy_delete_now", **PRIVATE
         ).success(None, js=RELOAD_SOON)
+
+    def wire_after(self, event: Any) -> None:
+        """After this event somebody who has not allowed learning is told so."""
+        where = {"conversation": self._conversation}
+        state = [self._line, self._question, self._all, self._left_out]
+        event.success(self.rated, inputs_kwargs=where, outputs=state, api_name="privacy_rated", **PRIVATE)
 
     @quietly
     def open(self, request: gr.Request) -> tuple[Any, ...]:
