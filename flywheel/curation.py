@@ -4,53 +4,27 @@ Every decision checks the role, the state it was taken on, and (for an approval)
 on: for SQL that means it was executed. Knows nothing of pages, and nothing of datasets: what is approved waits there.
 """
 
-import json
 from collections import Counter as Tally
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from flywheel.bundled import Bundled
 from flywheel.errors import PUBLIC, Conflict, InvalidInput, NotFound
 from flywheel.guarding import Guard
+from flywheel.items import Item as Item
+from flywheel.items import meanwhile, pseudonym
+from flywheel.leases import Leases
 from flywheel.redaction.pairs import private, redacted_prompt
 from flywheel.redaction.redact import redact
 from flywheel.roles import Principal, Role, require
 from flywheel.rows import why_unusable
+from flywheel.second_eyes import SecondEyes
 from flywheel.tasks.build import Task
-from flywheel.tasks.sql import SqlOutcome
 from flywheel.validity import Rules
-from flywheel.worddiff import Part, word_diff
-from storage.conversations import ConversationStore, Turn
+from flywheel.worddiff import word_diff
+from storage.conversations import ConversationStore
 from storage.errors import Stale
-from storage.examples import Example, ExampleStore, NewExample
-
-DONE = {
-    "approved": "approved",
-    "rejected": "rejected",
-    "skipped": "skipped",
-    "quarantined": "put aside",
-    "withdrawn": "withdrawn by its author",
-    "pending": "changed or put back into the inbox",
-}
-
-
-@dataclass(frozen=True)
-class Item:
-    """All that a reviewer sees of one example; words without a full stop."""
-
-    example: Example
-    thread: list[Turn]
-    """Up to the answer, oldest first; empty for an example that was not chatted."""
-    diff: list[Part]
-    """From the model's answer to the proposed completion; one `added` part when there was no answer."""
-    outcome: SqlOutcome | None
-    """What the proposed SQL returns; None for a task without SQL."""
-    problem: str | None
-    """Why it cannot be approved as it stands; None when it can."""
-    private: str | None
-    """What personal data and secrets it holds, by type; it is approved redacted, or with a reason."""
-    flags: list[str]
-    """What the limits for guests noticed of it, each a few words."""
+from storage.examples import Example, ExampleStore
 
 
 class Curation:
@@ -64,15 +38,19 @@ class Curation:
         rules: Callable[[], Rules],
         bundled: Path | None,
         guard: Guard,
+        leases: Leases | None = None,
+        eyes: SecondEyes | None = None,
     ) -> None:
         """`rules` is asked at each decision, since a base may still load; `bundled` holds the starter's example data,
-        None where another base is configured."""
+        None where another base is configured. Without `leases` and `eyes` a decision is whoever's comes first."""
         self._examples = examples
         self._conversations = conversations
         self._task = task
         self._rules = rules
-        self._bundled = bundled
         self._guard = guard
+        self._bundled = Bundled(bundled, examples)
+        self._leases = leases
+        self._eyes = eyes
 
     def inbox(self, who: Principal, limit: int = 50, after: str | None = None) -> list[Example]:
         """What waits: corrections before thumbs, newest first. `after` is the last id of the page before."""
@@ -140,7 +118,7 @@ class Curation:
         reason = (keep.strip() or None) if held or self._flags(who, example) else None
         same = text == example.completion and reason == example.reason
         if example.state == "withdrawn" or (example.state == "approved" and same):
-            raise Conflict(_meanwhile(example, "Nothing was changed"))
+            raise Conflict(meanwhile(example, "Nothing was changed"))
         if found := self.problem(example, text):
             raise InvalidInput(f"This example cannot be approved: {found}. Change the completion, or reject it.")
         if held and not reason:
@@ -155,6 +133,7 @@ class Curation:
         """Put typed tags in the place of personal data and secrets, in the prompt and in the completion (or another
         one). The example waits again; an approved one stays approved. Raises Conflict when nothing was found."""
         require(who, Role.REVIEWER)
+        self._expect_free(who, example_id)
         example = self._current(example_id, expected_event)
         text = example.completion if completion is None else completion
         prompt, text = redacted_prompt(example.prompt), redact(text).text
@@ -172,7 +151,7 @@ class Curation:
                 by=who.id,
             )
         except Stale as error:
-            raise Conflict(_meanwhile(self._get(example.id), "Nothing was redacted")) from error
+            raise Conflict(meanwhile(self._get(example.id), "Nothing was redacted")) from error
 
     def reject(self, who: Principal, example_id: str, reason: str, *, expected_event: str | None = None) -> Example:
         """Reject for a reason, in any words. Raises InvalidInput without one."""
@@ -187,8 +166,10 @@ class Curation:
         return self._turn_down(who, example_id, "skipped", expected_event, None)
 
     def reopen(self, who: Principal, example_id: str, *, expected_event: str | None = None) -> Example:
-        """Undo a decision: the example waits again, with the text last proposed."""
+        """Undo a decision, or one's own vote: the example waits again, with the text last proposed."""
         require(who, Role.REVIEWER)
+        if self._eyes and self._eyes.take_back(who, now := self._get(example_id)):
+            return now
         return self._turn_down(who, example_id, "reopened", expected_event, None)
 
     def approve_many(
@@ -217,90 +198,72 @@ class Curation:
 
     def load_example_corrections(self, who: Principal, term: str, limit: int | None = None) -> int:
         """Put the starter's example corrections of a term into the inbox; returns how many were not there yet."""
-        rows = self._bundled_rows(who, "corrections", term)[:limit]
-        source = f"starter:{term}"
-        return self._add([_new(row, "correction", "correction", None, "pending", source) for row in rows], who)
+        require(who, Role.REVIEWER)
+        return self._bundled.load_corrections(who, term, limit)
 
     def load_phrasings(self, who: Principal, term: str) -> int:
         """Add the starter's held-out phrasings of a term as approved test rows; returns how many were not there yet."""
-        rows = self._bundled_rows(who, "phrasings", term)
-        source = f"starter:{term}"
-        return self._add([_new(row, "sql", "imported", "test", "approved", source) for row in rows], who)
+        require(who, Role.REVIEWER)
+        return self._bundled.load_phrasings(who, term)
 
     def terms(self) -> list[str]:
         """Terms that example corrections are bundled for; empty where another base than the starter is configured."""
-        folder = self._bundled / "corrections" if self._bundled else None
-        return sorted(path.stem for path in folder.glob("*.jsonl")) if folder else []
-
-    def _bundled_rows(self, who: Principal, kind: str, term: str) -> list[dict[str, str]]:
-        require(who, Role.REVIEWER)
-        if self._bundled is None:
-            raise InvalidInput(
-                "The example data belong to the bundled starter, and another model is configured. "
-                "Import rows of your own: `python -m flywheel import FILE`."
-            )
-        if term not in (terms := self.terms()):
-            known = ", ".join(f"`{name}`" for name in terms)
-            raise InvalidInput(f"There are no example data for the term `{term}`. Choose one of {known}.")
-        text = (self._bundled / kind / f"{term}.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return self._bundled.terms()
 
     def _flags(self, who: Principal, example: Example) -> list[str]:
         return self._guard.flags(who).get(example.id, [])
-
-    def _add(self, rows: Sequence[NewExample], who: Principal) -> int:
-        added, _ = self._examples.add_many(rows, by=who.id)
-        return len(added)
 
     def _turn_down(
         self, who: Principal, example_id: str, kind: str, expected_event: str | None, reason: str | None
     ) -> Example:
         example = self._current(example_id, expected_event)
         if example.state == {"reopened": "pending"}.get(kind, kind):
-            raise Conflict(_meanwhile(example, "Nothing was changed"))
+            raise Conflict(meanwhile(example, "Nothing was changed"))
         return self._decide(who, example, kind, reason=reason)
 
     def _current(self, example_id: str, expected_event: str | None) -> Example:
-        example = self._get(example_id)
+        # Whether its author allows learning from it is asked in the transaction, of all that is decided.
+        example = self._known(example_id)
         if expected_event is not None and example.event_id != expected_event:
-            raise Conflict(_meanwhile(example, "Your decision was not stored"))
+            raise Conflict(meanwhile(example, "Your decision was not stored"))
         return example
 
     def _decide(
         self, who: Principal, example: Example, kind: str, *, completion: str | None = None, reason: str | None = None
     ) -> Example:
+        self._expect_free(who, example.id)
+        seconds = self._leases.seconds(example.id, who.id) if self._leases else None
         try:
-            return self._examples.decide(
-                example.id, kind, completion=completion, reason=reason, expected_event=example.event_id, by=who.id
-            )
+            if self._eyes:
+                self._eyes.saw(who)
+                done = self._eyes.decide(who, example, kind, completion=completion, reason=reason, seconds=seconds)
+            else:
+                done = self._examples.decide(
+                    example.id, kind, completion=completion, reason=reason, expected_event=example.event_id, by=who.id
+                )
         except Stale as error:
-            raise Conflict(_meanwhile(self._get(example.id), "Your decision was not stored")) from error
+            raise Conflict(meanwhile(self._get(example.id), "Your decision was not stored")) from error
+        if self._leases:
+            self._leases.release(example.id, who.id)
+        return done
 
-    def _get(self, example_id: str) -> Example:
+    def _expect_free(self, who: Principal, example_id: str) -> None:
+        """Raises Conflict while another reviewer has the item open."""
+        other = self._leases.other(example_id, who.id) if self._leases else None
+        if other is not None:
+            raise Conflict(
+                f"`{pseudonym(other)}` is looking at this example now. Take another one; it is free when they go on, "
+                "or after ten minutes without a sign of them."
+            )
+
+    def _known(self, example_id: str) -> Example:
         example = self._examples.get(example_id)
         if example is None:
             raise NotFound(f"There is no example `{example_id[:60]}`. `python -m flywheel review list` names them.")
-        if self._examples.held([example_id]):
-            raise NotFound(f"The author of example `{example_id}` does not allow learning from it. Leave it.")
         return example
 
-
-def _new(row: dict[str, str], key: str, provenance: str, split: str | None, state: str, source: str) -> NewExample:
-    prompt = [{"role": "user", "content": row["question"]}]
-    return NewExample(prompt, row[key], provenance=provenance, split=split, source=source, state=state)
-
-
-def _meanwhile(example: Example, consequence: str) -> str:
-    """Who did what, and when: the sentence for a decision that came too late."""
-    if example.decided_by is None or example.decided_at is None:
-        return f"This example was changed by its author meanwhile. {consequence}; look at it again, then decide."
-    at = example.decided_at
-    return (
-        f"This example was {DONE[example.state]} by `{_pseudonym(example.decided_by)}` on {at:%Y-%m-%d} at "
-        f"{at:%H:%M:%S} UTC. {consequence}; look at it again, then decide."
-    )
-
-
-def _pseudonym(person: str) -> str:
-    """A guest's id is their cookie's name for them, and no one else's business."""
-    return person[: len("guest:") + 6] if person.startswith("guest:") else person
+    def _get(self, example_id: str) -> Example:
+        example = self._known(example_id)
+        if self._examples.is_held(example):
+            raise NotFound(f"The author of example `{example_id}` does not allow learning from it. Leave it.")
+        return example

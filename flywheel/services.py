@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
-from flywheel import addresses
+from flywheel import addresses, bundled
 from flywheel.backups import Backups
 from flywheel.base_fetch import BaseFetch
 from flywheel.base_model import BaseModel, base_model
@@ -24,10 +23,12 @@ from flywheel.guarding import Guard
 from flywheel.guests import Guests
 from flywheel.identity import Identity
 from flywheel.imports import Importer
+from flywheel.inbox import Inbox
 from flywheel.invitations import Invitations
 from flywheel.keys import Keys
 from flywheel.learned import Learned
 from flywheel.learning_value import LearningValue
+from flywheel.leases import Leases
 from flywheel.merging import Merging
 from flywheel.metrics import Metrics
 from flywheel.origins import Origins
@@ -35,9 +36,11 @@ from flywheel.overview import Overview
 from flywheel.poisoning.limits import Limits
 from flywheel.privacy import Privacy
 from flywheel.publishing import Publishing
+from flywheel.queue import Queue
 from flywheel.remarks import Remarks
-from flywheel.roles import Principal, Role, require
+from flywheel.roles import SYSTEM, Principal, Role, require
 from flywheel.scoring import Scoring
+from flywheel.second_eyes import SecondEyes
 from flywheel.serving.engine import Engine
 from flywheel.serving.local import LocalEngine
 from flywheel.settings import Settings
@@ -67,7 +70,9 @@ from storage.lock import HomeLock
 from storage.notices import NoticeStore
 from storage.own_words import in_own_words
 from storage.publications import PublicationStore
+from storage.queue import QueueStore
 from storage.runs import RunStore
+from storage.tags import TagStore
 from storage.versions import VersionStore
 
 READY_SECONDS = 120.0
@@ -102,6 +107,7 @@ class Services:
     metrics: Metrics
     guard: Guard
     curation: Curation
+    inbox: Inbox
     datasets: Datasets
     importer: Importer
     exporter: Exporter
@@ -199,7 +205,9 @@ def _compose(
     guests = Guests(settings, keys)
     limits = Limits(settings.guest_rows, settings.guest_alike, settings.guest_same_reply, settings.guest_own_words)
     guard = Guard(examples, limits, guests.is_guest, lambda: in_own_words(database))
-    curation = Curation(examples, conversations, task, rules, _bundled(settings), guard)
+    queue, leases = Queue(QueueStore(database)), Leases()
+    eyes = SecondEyes(database, examples, queue, settings.second_review / 100, lambda: guard.flags(SYSTEM))
+    curation = Curation(examples, conversations, task, rules, bundled.folder(settings), guard, leases, eyes)
     frozen = Datasets(datasets, examples, task, home, rules, guard, LearningValue(version_store, datasets))
     chat = Chat(database, conversations, feedback, examples, engine, task, versions.served, settings)
     sides = two_samples(versions.served, chat.usual_sampling)
@@ -228,6 +236,7 @@ def _compose(
         metrics=Metrics(database, chat, engine, versions, examples, feedback),
         guard=guard,
         curation=curation,
+        inbox=Inbox(queue, QueueStore(database), curation, TagStore(database), leases, eyes, datasets, version_store),
         datasets=frozen,
         importer=Importer(examples, task, rules),
         exporter=Exporter(examples, datasets, conversations, feedback, ConsentStore(database)),
@@ -281,15 +290,6 @@ def _rules(engine: Engine, settings: Settings) -> Callable[[], Rules]:
         return Rules(engine.control_tokens(), engine.context_length, count, engine.texts())
 
     return rules
-
-
-def _bundled(settings: Settings) -> Path | None:
-    """The starter's example data; they mean nothing to another base or another database."""
-    if not settings.is_starter:
-        return None
-    from starter import paths
-
-    return paths.DATA_DIR
 
 
 def _warmer(engine: Engine) -> Callable[[str], None]:

@@ -66,6 +66,11 @@ def count(variable: str, value: str, most: int) -> int:
     raise ConfigurationError(f"{variable} is `{value[:200]}`. Set it to a whole number from 1 to {most}.")
 
 
+def max_tokens(variable: str, value: str) -> int | None:
+    """How long an answer may be; None where nothing is set."""
+    return count(variable, value, 32_768) if value else None
+
+
 def served_name(variable: str, value: str) -> str:
     """The name of a model at a server: any text that is one line."""
     if not value.isprintable() or len(value) > MOST_NAME:
@@ -141,3 +146,13 @@ def path_of(variable: str, value: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigurationError(f"{variable} is `{value[:200]}`, which is no path here ({error}).") from error
     return path
+
+
+def base_at_server(value: str) -> str:
+    """The name of a model at a server: any text that is one line."""
+    if value == "starter":
+        raise ConfigurationError(
+            "FLYWHEEL_BASE_MODEL is `starter`, which runs in this process alone, and FLYWHEEL_ENGINE is `openai`. "
+            "Set FLYWHEEL_BASE_MODEL to the model's name at the server, or FLYWHEEL_ENGINE to `local`."
+        )
+    return served_name("FLYWHEEL_BASE_MODEL", value)

@@ -17,12 +17,14 @@ from flywheel.setting_values import (
     OPENAI_URL,
     Limit,
     address,
+    base_at_server,
     check_server,
     count,
     hub_repo,
     hub_token,
     language,
     limit,
+    max_tokens,
     number,
     path_of,
     port,
@@ -103,6 +105,9 @@ class Settings:
         "FLYWHEEL_OWNERS", "", "Hub names that own this Space, separated by commas; empty: the Space's author"
     )
     reviewers: tuple[str, ...] = _setting("FLYWHEEL_REVIEWERS", "", "Hub names that may review, separated by commas")
+    second_review: float = _setting(
+        "FLYWHEEL_SECOND_REVIEW", "10", "percent of all examples that two reviewers judge, where there are two; 0: none"
+    )
     hub_repo: str = _setting("FLYWHEEL_HUB_REPO", "", "repository on the Hub that versions are published to")
     hub_endpoint: str = _setting("HF_ENDPOINT", "https://huggingface.co", "the Hub's address")
     hub_token: str = _secret("HF_TOKEN", "token for the Hub: private base models, publishing, deploying")
@@ -174,12 +179,12 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         check_server(raw["teacher_base_url"], raw["teacher_api_key"], "FLYWHEEL_TEACHER")
     return Settings(
         home=path_of("FLYWHEEL_HOME", raw["home"]).absolute(),
-        base_model=_served_name(raw["base_model"]) if remote else _base_model(raw["base_model"]),
+        base_model=base_at_server(raw["base_model"]) if remote else _base_model(raw["base_model"]),
         task=_choice("FLYWHEEL_TASK", raw["task"], ("sql", "chat")),
         system_prompt=raw["system_prompt"],
         temperature=number("FLYWHEEL_TEMPERATURE", raw["temperature"], 0, 2, "a number from 0 to 2"),
         top_p=number("FLYWHEEL_TOP_P", raw["top_p"], 0, 1, "a number above 0 and up to 1", above=True),
-        max_tokens=_max_tokens(raw["max_tokens"]),
+        max_tokens=max_tokens("FLYWHEEL_MAX_TOKENS", raw["max_tokens"]),
         compare_share=number("FLYWHEEL_COMPARE_SHARE", raw["compare_share"], 0, 1, "a number from 0 to 1"),
         database=str(path_of("FLYWHEEL_DATABASE", raw["database"])) if raw["database"] else "",
         engine=raw["engine"],
@@ -200,6 +205,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         guest_own_words=number("FLYWHEEL_GUEST_OWN_WORDS", raw["guest_own_words"], 0, 0.9, "a number from 0 to 0.9"),
         owners=_names(raw["owners"]),
         reviewers=_names(raw["reviewers"]),
+        second_review=number("FLYWHEEL_SECOND_REVIEW", raw["second_review"], 0, 100, "a number from 0 to 100"),
         hub_repo=hub_repo(raw["hub_repo"]),
         hub_endpoint=address("HF_ENDPOINT", raw["hub_endpoint"]),
         hub_token=hub_token(raw["hub_token"]),
@@ -288,20 +294,6 @@ def _base_model(value: str) -> str:
         f"FLYWHEEL_BASE_MODEL is `{value}`, which is no folder. "
         "Set it to `starter`, a Hub id such as `Qwen/Qwen3-0.6B`, or a folder with a model."
     )
-
-
-def _served_name(value: str) -> str:
-    """The name of a model at a server: any text that is one line."""
-    if value == "starter":
-        raise ConfigurationError(
-            "FLYWHEEL_BASE_MODEL is `starter`, which runs in this process alone, and FLYWHEEL_ENGINE is `openai`. "
-            "Set FLYWHEEL_BASE_MODEL to the model's name at the server, or FLYWHEEL_ENGINE to `local`."
-        )
-    return served_name("FLYWHEEL_BASE_MODEL", value)
-
-
-def _max_tokens(value: str) -> int | None:
-    return count("FLYWHEEL_MAX_TOKENS", value, 32_768) if value else None
 
 
 def _names(value: str) -> tuple[str, ...]:

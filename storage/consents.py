@@ -5,8 +5,10 @@ for learning asks HELD_EXAMPLES or HELD_TURNS; the freeze asks again inside its 
 set a choice.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from storage.database import Database
 from storage.errors import Missing
@@ -53,12 +55,24 @@ HELD_EXAMPLES = f"""SELECT x.id FROM examples x LEFT JOIN conversations c ON c.i
     WHERE x.conversation_id IS NOT NULL AND {_held("x.created")}"""
 """Ids of the examples that nothing may learn from now. What was imported belongs to no conversation and is not held."""
 
+_HELD_ONE = f"""SELECT 1 FROM (SELECT $1::VARCHAR AS id, $2::VARCHAR AS owner) c, (SELECT $3::TIMESTAMPTZ AS created) x,
+    (SELECT arg_max(choice, id) AS choice FROM consents WHERE person = $2 AND conversation_id IS NULL) p,
+    (SELECT arg_max(choice, id) AS choice FROM consents WHERE conversation_id = $1) s WHERE {_held("x.created")}"""
+
 HELD_TURNS = f"""SELECT t.id FROM turns t LEFT JOIN conversations c ON c.id = t.conversation_id {_CHOSEN}
     WHERE {_held("t.created")}"""
 """Ids of the turns that nothing may learn from now."""
 
 WITHDRAWN = f"{HELD_EXAMPLES} UNION ALL SELECT row_id FROM erasures WHERE table_name = 'examples'"
 """Ids of the examples whose frozen rows count as withdrawn: held now, or erased."""
+
+
+def is_held(read: Callable[[str, Sequence[Any]], list[Row]], conversation_id: str | None, created: datetime) -> bool:
+    """As HELD_EXAMPLES for one example of a conversation, without reading everybody's: a decision must be quick."""
+    if conversation_id is None:
+        return False
+    found = read("SELECT owner FROM conversations WHERE id = ?", [conversation_id])
+    return not found or bool(read(_HELD_ONE, [conversation_id, found[0]["owner"], created]))
 
 
 class ConsentStore:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from storage.consents import HELD_EXAMPLES
+from storage.consents import is_held
 from storage.errors import Missing, Stale
 from storage.example_queries import CURRENT
 from storage.example_records import STATE_OF, WEIGHTS, Example, Message, from_row
@@ -28,8 +28,15 @@ def current_of(tx: Transaction, example_id: str, expected_event: str | None) -> 
     return now
 
 
-def refuse_held(tx: Transaction, id: str) -> None:
-    if tx.rows(f"SELECT 1 FROM ({HELD_EXAMPLES}) WHERE id = ?", [id]):
+def unchanged(tx: Transaction, known: Example) -> Example:
+    """An example as it was read, if that still holds. Raises Missing, Stale."""
+    latest = tx.value("SELECT max(id) FROM example_events WHERE example_id = ?", [known.id])
+    return known if latest == known.event_id else current_of(tx, known.id, known.event_id)
+
+
+def refuse_held(tx: Transaction, now: Example) -> None:
+    """Raises Stale where nothing may learn from it."""
+    if is_held(tx.rows, now.conversation_id, now.created):
         raise Stale("The author of this example does not allow learning from it. Leave it.")
 
 

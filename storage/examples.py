@@ -7,7 +7,7 @@ author does not allow learning, an example is in no list, count or decision. Kno
 from collections.abc import Sequence
 from dataclasses import replace
 
-from storage.consents import HELD_EXAMPLES
+from storage.consents import HELD_EXAMPLES, is_held
 from storage.database import Database
 from storage.example_queries import CURRENT, PICKED
 from storage.example_records import (
@@ -22,7 +22,16 @@ from storage.example_records import (
 )
 from storage.example_records import Example as Example
 from storage.example_records import NewExample as NewExample
-from storage.example_writes import appended, begun, current_of, last_proposal, origin_of, proposed_again, refuse_held
+from storage.example_writes import (
+    appended,
+    begun,
+    current_of,
+    last_proposal,
+    origin_of,
+    proposed_again,
+    refuse_held,
+    unchanged,
+)
 from storage.records import inside, one_of
 from storage.transaction import Transaction
 
@@ -101,6 +110,7 @@ class ExampleStore:
         completion: str | None = None,
         reason: str | None = None,
         seconds: float | None = None,
+        known: Example | None = None,
         expected_event: str | None,
         by: str,
         tx: Transaction | None = None,
@@ -108,14 +118,15 @@ class ExampleStore:
         """Append a decision. Raises Missing, and Stale when another event came after `expected_event`.
 
         Approving another text makes the example `edited`; reopening brings back the text last proposed. The same
-        decision again changes nothing. `seconds`: how long it took, where that is known.
+        decision again changes nothing. `seconds`: how long it took, where that is known. `known`: the example as it was
+        read; it must be so still, and is not read again.
         """
         one_of("decision", kind, DECISIONS)
 
         def job(t: Transaction) -> Example:
-            now = current_of(t, example_id, expected_event)
+            now = unchanged(t, known) if known else current_of(t, example_id, expected_event)
             if kind not in ("withdrawn", "quarantined"):
-                refuse_held(t, example_id)
+                refuse_held(t, now)
             text = now.completion if completion is None else completion
             if now.state == STATE_OF[kind] and text == now.completion and reason == now.reason:
                 return now
@@ -145,7 +156,7 @@ class ExampleStore:
 
         def job(t: Transaction) -> Example:
             now = current_of(t, example_id, expected_event)
-            refuse_held(t, example_id)
+            refuse_held(t, now)
             new = replace(now, prompt=list(prompt), redacted=now.redacted or list(prompt) != now.prompt)
             kind = "approved" if now.state == "approved" else "redacted"
             return appended(t, new, kind, provenance, completion, now.reasons, now.comment, None)
@@ -159,6 +170,10 @@ class ExampleStore:
     def held(self, ids: Sequence[str]) -> set[str]:
         """Those whose author does not allow learning from them now."""
         return {row["id"] for row in self._db.rows(f"{HELD_EXAMPLES} AND list_contains(?::VARCHAR[], x.id)", [[*ids]])}
+
+    def is_held(self, example: Example) -> bool:
+        """Whether its author does not allow learning from it now."""
+        return is_held(self._db.rows, example.conversation_id, example.created)
 
     def inbox(self, limit: int = 50, after: str | None = None) -> list[Example]:
         """Pending: corrections before mere thumbs, each newest first. `after` is the last id of the page before."""

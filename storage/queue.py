@@ -6,6 +6,7 @@ or who may read what.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,7 @@ from storage.consents import HELD_EXAMPLES
 from storage.database import Database
 from storage.example_records import STATE_OF
 from storage.transaction import Row
+from storage.votes import standing
 
 QUESTION = 300
 """Characters of the last question that are kept."""
@@ -29,7 +31,7 @@ _RECORDS = f"""WITH latest AS (SELECT example_id, arg_max({{'id': id, 'kind': ki
             SELECT example_id, tag, arg_max(kind, id) AS kind FROM example_tags
             WHERE {_GIVEN.format("example_id")} GROUP BY example_id, tag)
         WHERE kind = 'added' GROUP BY example_id),
-    voted AS (SELECT example_id, list({{'event': event_id, 'by': created_by, 'decision': decision,
+    voted AS (SELECT example_id, list({{'event_id': event_id, 'created_by': created_by, 'decision': decision,
             'completion': completion, 'reason': reason}} ORDER BY id) AS votes
         FROM votes WHERE {_GIVEN.format("example_id")} GROUP BY example_id)
     SELECT x.id, x.turn_id, x.version, x.created, x.created_by, l.deciders,
@@ -74,12 +76,35 @@ _TEXTS = """SELECT x.id FROM examples x JOIN example_events e ON e.example_id = 
         OR contains(lower(e.comment), $1) OR contains(lower(x.answer), $1)"""
 
 
+_WORK = """SELECT id, kind, created, seconds FROM example_events
+        WHERE created_by = $1 AND kind IN ('approved', 'rejected', 'skipped')
+    UNION ALL SELECT id, decision AS kind, created, seconds FROM votes v
+        WHERE created_by = $1 AND decision IN ('approved', 'rejected') AND NOT EXISTS
+        (SELECT 1 FROM example_events e WHERE e.example_id = v.example_id AND e.created_by = $1 AND e.kind = v.decision)
+    ORDER BY id DESC"""
+_FROZEN = """SELECT number, count(*) AS n FROM dataset_rows WHERE example_id IN
+        (SELECT example_id FROM example_events WHERE kind = 'approved' GROUP BY example_id
+            HAVING arg_max(created_by, id) = $1)
+    GROUP BY number ORDER BY number DESC"""
+TIMED = 100
+"""Decisions whose times are told, the newest."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What somebody has decided."""
+
+    today: int
+    approved: int
+    rejected: int
+    seconds: list[float]
+    """Of the newest decisions that were timed, newest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vote:
     """What a reviewer said of an item that goes to two."""
 
-    event: str
-    """The text it was said of."""
     by: str
     decision: str
     completion: str
@@ -109,6 +134,7 @@ class Record:
     """Everybody who ever approved, rejected or skipped it."""
     tags: tuple[str, ...]
     votes: tuple[Vote, ...]
+    """Those on the text as it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +205,19 @@ class QueueStore:
         """Ids of the examples that hold a text in prompt, answer, any proposal or comment, whatever its case."""
         return {row["id"] for row in self._db.rows(_TEXTS, [text.lower()])}
 
+    def work_of(self, person: str, since: datetime) -> Work:
+        """What somebody has decided, votes included."""
+        rows = self._db.rows(_WORK, [person])
+        seconds = [row["seconds"] for row in rows if row["seconds"] is not None]
+        kinds = Counter(row["kind"] for row in rows)
+        today = sum(row["created"] >= since for row in rows)
+        return Work(today, kinds["approved"], kinds["rejected"], seconds[:TIMED])
+
+    def frozen_of(self, person: str) -> list[tuple[int, int]]:
+        """(number of a dataset version, its rows that this person approved), newest first."""
+        rows = self._db.rows(_FROZEN, [person])
+        return [(row["number"], row["n"]) for row in rows]
+
     def _ids(self, queries: dict[str, str], of_table: dict[str, list[str]]) -> set[str]:
         named = [(sql, of_table[table]) for table, sql in queries.items() if table in of_table]
         return {row["id"] for sql, ids in named for row in self._db.rows(sql, [ids])}
@@ -190,5 +229,10 @@ def _record(row: Row) -> Record:
         row["id"], row["turn_id"], row["version"], row["created"], row["created_by"], row["question"],
         STATE_OF[row["kind"]], row["provenance"], tuple(json.loads(row["reasons"])), row["event_id"],
         row["at"] if decided else None, row["by"] if decided else None, row["seconds"], tuple(row["deciders"] or ()),
-        tuple(row["tags"]), tuple(Vote(**vote) for vote in row["votes"]),
+        tuple(row["tags"]), _votes(row),
     )  # fmt: skip
+
+
+def _votes(row: Row) -> tuple[Vote, ...]:
+    votes = standing([vote for vote in row["votes"] if vote["event_id"] == row["event_id"]])
+    return tuple(Vote(vote["created_by"], vote["decision"], vote["completion"], vote["reason"]) for vote in votes)

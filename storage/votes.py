@@ -7,6 +7,8 @@ from storage.ids import new_id
 from storage.records import stamped
 from storage.transaction import Row, Transaction
 
+TAKEN_BACK = "reopened"
+
 
 class VoteStore:
     """Reads and appends votes."""
@@ -30,16 +32,25 @@ class VoteStore:
         tx.append("votes", stamped(row, tx.by, datetime.now(UTC)))
 
     def said(self, tx: Transaction, example_id: str, event_id: str) -> list[Row]:
-        """(created_by, decision, completion) of each vote on a text, oldest first."""
-        return tx.rows(
+        """(created_by, decision, completion) of the votes on a text that stand, oldest first."""
+        rows = tx.rows(
             "SELECT created_by, decision, completion FROM votes WHERE example_id = ? AND event_id = ? ORDER BY id",
             [example_id, event_id],
         )
+        return standing(rows)
 
     def pairs(self) -> list[tuple[str, str]]:
-        """The first two decisions on every text that two have judged, in the order of the second."""
-        rows = self._db.rows(
-            "SELECT list(decision ORDER BY id)[:2] AS two, list(id ORDER BY id)[2] AS second FROM votes"
-            " GROUP BY example_id, event_id HAVING count(*) > 1 ORDER BY second"
-        )
-        return [(row["two"][0], row["two"][1]) for row in rows]
+        """The first two decisions on every text that two have judged, oldest text first."""
+        texts: dict[str, list[Row]] = {}
+        for row in self._db.rows("SELECT event_id, created_by, decision FROM votes ORDER BY event_id, id"):
+            texts.setdefault(row["event_id"], []).append(row)
+        judged = [[vote["decision"] for vote in standing(rows)] for rows in texts.values()]
+        return [(decisions[0], decisions[1]) for decisions in judged if len(decisions) > 1]
+
+
+def standing(votes: list[Row]) -> list[Row]:
+    """The latest vote of each person, in the order of their first; one that was taken back is none."""
+    latest: dict[str, Row] = {}
+    for vote in votes:
+        latest[vote["created_by"]] = vote
+    return [vote for vote in latest.values() if vote["decision"] != TAKEN_BACK]

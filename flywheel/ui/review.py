@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from flywheel.curation import Item
 from flywheel.errors import InvalidInput
+from flywheel.items import Item
 from flywheel.roles import Principal, Role
 from flywheel.services import Services
 from flywheel.ui import markup, review_keys

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import gradio as gr
 
-from flywheel.curation import Item
+from flywheel.items import Item
 from flywheel.redaction.redact import find
 from flywheel.roles import Principal
 from flywheel.services import Services

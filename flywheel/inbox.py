@@ -1,0 +1,236 @@
+"""The inbox as reviewers work on it: pages of the queue, one item opened and held, tags, and numbers.
+
+Finds and shows; the decisions themselves are `Curation`'s. Knows nothing of pages or commands.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from statistics import median
+
+from flywheel.curation import Curation
+from flywheel.errors import InvalidInput, NotFound
+from flywheel.items import Item
+from flywheel.leases import Leases
+from flywheel.queue import ORDERS, Queue, place, tallied
+from flywheel.queue_entries import Entry, Filters
+from flywheel.roles import Principal, Role, require
+from flywheel.second_eyes import Agreement, SecondEyes, Standing, standing
+from storage.datasets import DatasetStore
+from storage.queue import QueueStore
+from storage.tags import TagStore
+from storage.versions import VersionStore
+
+PAGE = 50
+"""Rows of a page, at most."""
+MOST_TEXT = 200
+TAG = re.compile(r"[^\W_][\w .:/+-]{0,39}")
+STATES = ("pending", "skipped", "approved", "rejected", "quarantined", "withdrawn", "all")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One row of the queue."""
+
+    id: str
+    question: str
+    provenance: str
+    state: str
+    tags: tuple[str, ...]
+    standing: Standing
+    """Of a waiting one: `one`, waits for its `second` reviewer, or `disputed`."""
+    created: datetime
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows of the queue, in order."""
+
+    entries: list[Listed]
+    total: int
+    """That match, on all pages."""
+    after: str | None
+    """Give it back for the next page; None on the last."""
+
+
+@dataclass(frozen=True)
+class Facets:
+    """What there is to filter by: value → examples that have it, of those that wait (tags: of all)."""
+
+    reasons: dict[str, int]
+    versions: dict[str, int]
+    provenances: dict[str, int]
+    ratings: dict[str, int]
+    tags: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a reviewer has done."""
+
+    waiting: int
+    """For this reviewer."""
+    today: int
+    """Decisions since midnight UTC."""
+    approved: float | None
+    """Share of all their approvals and rejections, 0 to 1; None before the first."""
+    median_seconds: float | None
+    """From opening an item to deciding it, over their last hundred timed decisions."""
+    agreement: Agreement
+
+
+@dataclass(frozen=True)
+class Learned:
+    """How much of what somebody approved is in a dataset version."""
+
+    dataset: str
+    rows: int
+    versions: list[str]
+    """Model versions that were trained on it."""
+
+
+class Inbox:
+    """Pages, items, tags and numbers."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        store: QueueStore,
+        curation: Curation,
+        tags: TagStore,
+        leases: Leases,
+        eyes: SecondEyes,
+        datasets: DatasetStore,
+        versions: VersionStore,
+    ) -> None:
+        self._queue, self._store, self._curation, self._tags = queue, store, curation, tags
+        self._leases, self._eyes, self._datasets, self._versions = leases, eyes, datasets, versions
+
+    def page(
+        self,
+        who: Principal,
+        filters: Filters | None = None,
+        order: str = "value",
+        after: str | None = None,
+        limit: int = PAGE,
+    ) -> Page:
+        """Rows in an order (`value`, `newest`, `oldest`), without what others have open or this person is not asked.
+
+        Raises InvalidInput for an unknown order or state, and for a text or place that cannot be.
+        """
+        require(who, Role.REVIEWER)
+        self._eyes.saw(who)
+        filters = filters or Filters()
+        _check(filters, order, after)
+        held, hidden = self._leases.held_by_others(who.id), self._eyes.hidden_from(who)
+        found = self._queue.find(
+            filters, order, after=after, limit=min(limit, PAGE), keep=lambda e: e.id not in held and not hidden(e)
+        )
+        last = place(found.entries[-1], order) if found.more else None
+        return Page([_listed(entry) for entry in found.entries], found.total, last)
+
+    def open(self, who: Principal, example_id: str) -> Item:
+        """An item with all that a reviewer sees, held for them from now on. Where another reviewer holds it, it is
+        shown with their name and cannot be decided. Raises NotFound."""
+        require(who, Role.REVIEWER)
+        self._eyes.saw(who)
+        item = self._curation.item(who, example_id)
+        waits = item.example.state in ("pending", "skipped")
+        mine = self._leases.take(example_id, who.id) if waits else True
+        entry = self._queue.get(example_id)
+        if entry is None:
+            raise NotFound(f"There is no example `{example_id[:60]}`. Load the page again.")
+        return replace(
+            item,
+            tags=entry.record.tags,
+            rating=entry.origin.rating,
+            answers=entry.origin.answers,
+            logprob=entry.origin.logprob,
+            similar=[(other.id, other.record.question, other.record.state, share)
+                     for other, share in self._queue.similar(example_id)],
+            held_by=None if mine else self._leases.other(example_id, who.id),
+            votes=entry.record.votes if standing(entry) == "disputed" else (),
+        )  # fmt: skip
+
+    def facets(self, who: Principal) -> Facets:
+        """What the filters offer."""
+        require(who, Role.REVIEWER)
+        every = self._queue.all()
+        waiting = [entry for entry in every if entry.record.state == "pending"]
+        return Facets(
+            tallied(waiting, lambda e: e.record.reasons),
+            tallied(waiting, lambda e: [e.record.version] if e.record.version else []),
+            tallied(waiting, lambda e: [e.record.provenance]),
+            tallied(waiting, lambda e: [e.origin.rating or "none"]),
+            tallied(every, lambda e: e.record.tags),
+        )
+
+    def tag(self, who: Principal, ids: Sequence[str], tag: str, on: bool = True) -> int:
+        """Put a tag on examples, or take it off; returns how many changed. Raises InvalidInput, NotFound."""
+        require(who, Role.REVIEWER)
+        tag = clean_tag(tag)
+        for id in ids:
+            if self._queue.get(id) is None:
+                raise NotFound(f"There is no example `{id[:60]}`. `python -m flywheel review list` names them.")
+        return self._tags.mark(list(dict.fromkeys(ids)), tag, "added" if on else "removed", by=who.id)
+
+    def tag_counts(self, who: Principal, state: str = "all") -> dict[str, int]:
+        """Tag → examples of a state (or all) that have it, the most frequent first."""
+        require(who, Role.REVIEWER)
+        return tallied(
+            (entry for entry in self._queue.all() if state in ("all", entry.record.state)), lambda e: e.record.tags
+        )
+
+    def numbers(self, who: Principal) -> Numbers:
+        """What this reviewer has done, and what waits for them."""
+        require(who, Role.REVIEWER)
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        work = self._store.work_of(who.id, midnight)
+        judged = work.approved + work.rejected
+        return Numbers(
+            waiting=self.page(who, limit=1).total,
+            today=work.today,
+            approved=work.approved / judged if judged else None,
+            median_seconds=median(work.seconds) if work.seconds else None,
+            agreement=self._eyes.agreement(),
+        )
+
+    def learned(self, who: Principal) -> list[Learned]:
+        """How much of what this reviewer approved is in each dataset version, newest first, and what learnt from it."""
+        require(who, Role.REVIEWER)
+        rows = self._store.frozen_of(who.id)
+        trained: dict[str, list[str]] = {}
+        for version in self._versions.list():
+            if version.dataset:
+                trained.setdefault(version.dataset, []).append(version.id)
+        return [Learned(f"d{number}", n, trained.get(f"d{number}", [])) for number, n in rows]
+
+
+def clean_tag(text: str) -> str:
+    """A tag as it is stored: lower case, single blanks. Raises InvalidInput for what can be none."""
+    tag = " ".join(text.split()).lower()
+    if not TAG.fullmatch(tag):
+        raise InvalidInput(
+            f"`{text[:60]}` can be no tag. Give 1 to 40 letters, digits, blanks or any of . _ : / + - and begin with a "
+            "letter or a digit."
+        )
+    return tag
+
+
+def _check(filters: Filters, order: str, after: str | None) -> None:
+    if order not in ORDERS:
+        raise InvalidInput(f"There is no order `{order[:60]}`. Choose one of {', '.join(ORDERS)}.")
+    if filters.state not in STATES:
+        raise InvalidInput(f"There is no state `{filters.state[:60]}`. Choose one of {', '.join(STATES)}.")
+    if len(filters.text) > MOST_TEXT:
+        raise InvalidInput(f"The text to search for has {len(filters.text)} characters, and {MOST_TEXT} are the most.")
+    if after is not None and order == "value" and not re.fullmatch(r"\d{1,9}\.\w+", after):
+        raise InvalidInput(f"`{after[:60]}` is no place in this order. Begin with the first page.")
+
+
+def _listed(entry: Entry) -> Listed:
+    record = entry.record
+    return Listed(
+        record.id, record.question, record.provenance, record.state, record.tags, standing(entry), record.created
+    )
