@@ -15,6 +15,7 @@ from typing import Any
 from flywheel import client, report
 from flywheel.doctor.examine import examine
 from flywheel.errors import PUBLIC, ConfigurationError, InvalidInput
+from flywheel.hub_import import PREFIX, named
 from flywheel.operations import care
 from flywheel.operations.event import Event
 from flywheel.parser import build_parser
@@ -166,10 +167,17 @@ def _arguments(args: Namespace) -> dict[str, Any]:
     if args.command == "review" and args.action == "edit":
         values["completion"] = _text_of(args.completion)
     if args.command == "import":
-        values["files"] = [str(Path(name).absolute()) for name in args.files]
+        values["files"] = [_source(name) for name in args.files]
     if args.command in ("export", "merge", "backup"):
         values["out"] = str(Path(args.out).absolute())
     return values
+
+
+def _source(name: str) -> str:
+    """A dataset on the Hub by its whole name, a file by its whole path: the app may stand in another folder."""
+    if named(name):
+        return name if name.startswith(PREFIX) else PREFIX + name
+    return str(Path(name).absolute())
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

@@ -79,9 +79,10 @@ def importing(
     format: str | None = None,
     split: str | None = None,
     approved: bool = False,
+    name: str = "",
 ) -> Generator[float, None, ImportReport]:
-    """Import a file of this machine, of any size; yields how far it is, 0-1. Raises InvalidInput naming the file when
-    it cannot be read as a whole."""
+    """Import a file of this machine, of any size; yields how far it is, 0-1. `name` stands for the file where people
+    know it by another. Raises InvalidInput naming the file when it cannot be read as a whole."""
     require(who, Role.REVIEWER)
     try:
         if path.is_dir():
@@ -89,7 +90,7 @@ def importing(
         if path.exists() and not path.is_file():
             raise InvalidInput(f"`{path}` is a device or a pipe. Write its content to a file and name that.")
         size = path.stat().st_size
-        reading = _Reading(importer, who, path.name, size, lambda: path.open("rb"), split, approved)
+        reading = _Reading(importer, who, name or path.name, size, lambda: path.open("rb"), split, approved)
         return (yield from reading.run(format))
     except FileNotFoundError as error:
         raise InvalidInput(
@@ -115,13 +116,26 @@ def import_bytes(
     the inbox. `split` fixes their side. Raises InvalidInput.
     """
     require(who, Role.REVIEWER)
-    if len(data) > MOST_BYTES:
-        raise InvalidInput(
-            f"`{name}` has {len(data) / 1e6:,.0f} MB, and {MOST_BYTES / 1e6:.0f} MB are taken by this page. "
-            f"Larger ones are taken by the command `python -m flywheel import {name}`."
-        )
+    _refuse_large(name, len(data))
     reading = _Reading(importer, who, name, len(data), lambda: io.BytesIO(data), split, approved)
     return finished(reading.run(format))
+
+
+def importing_upload(
+    importer: Importer, who: Principal, path: Path, **how: Any
+) -> Generator[float, None, ImportReport]:
+    """As `importing`, for a file that was uploaded: it may not be larger than MOST_BYTES."""
+    require(who, Role.REVIEWER)
+    _refuse_large(path.name, path.stat().st_size)
+    return (yield from importing(importer, who, path, **how))
+
+
+def _refuse_large(name: str, size: int) -> None:
+    if size > MOST_BYTES:
+        raise InvalidInput(
+            f"`{name}` has {size / 1e6:,.0f} MB, and {MOST_BYTES / 1e6:.0f} MB are taken by this page. "
+            f"Larger ones are taken by the command `python -m flywheel import {name}`."
+        )
 
 
 class _Reading:

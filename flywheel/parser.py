@@ -61,7 +61,12 @@ def _daily(commands: Commands) -> None:
 
 def _data(commands: Commands) -> None:
     take = _command(commands, "import", "examples from files")
-    take.add_argument("files", nargs="+", metavar="FILE")
+    take.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="a file, or a dataset on the Hub: `owner/name` or `owner/name@revision`",
+    )
     take.add_argument("--format", choices=FORMATS + READ_ONLY, help="default: from the file's extension and first row")
     take.add_argument("--split", choices=("train", "validation", "test"), help="fixes the side of these rows")
     take.add_argument("--approved", action="store_true", help="no review needed")
@@ -95,6 +100,10 @@ def _data(commands: Commands) -> None:
     _command(actions, "list", "newest first")
     _command(actions, "show", "one version").add_argument("ids", nargs=1, metavar="dN")
     _command(actions, "diff", "what changed between two").add_argument("ids", nargs=2, metavar="dN")
+    push = _command(actions, "push", "send a version to the Hub as a dataset, tagged dN")
+    push.add_argument("ids", nargs=1, metavar="dN")
+    push.add_argument("--repo", metavar="R", help="default: FLYWHEEL_HUB_REPO")
+    push.add_argument("--public", action="store_true", help="everyone may read it")
     report = _command(actions, "report", "what is in a version, or in what would be frozen now")
     report.add_argument("ids", nargs="?", metavar="dN")
 

@@ -17,7 +17,14 @@ from flywheel import release
 from flywheel.errors import PUBLIC, Conflict, FlywheelError, InvalidInput, Refused, Unavailable
 from flywheel.merging import Merging, Step
 from flywheel.origins import Origins
-from flywheel.release_state import going_on, lineage_at, ours, refuse_foreign, same_files
+from flywheel.release_state import (
+    going_on,
+    lineage_at,
+    ours,
+    refuse_foreign,
+    refuse_other_visibility,
+    same_files,
+)
 from flywheel.roles import Principal, Role, require
 from flywheel.standing import VersionView
 from flywheel.versions import Versions
@@ -171,7 +178,7 @@ class Publishing:
         hub.may_write(order.repo)
         there = hub.exists(order.repo)
         if there:
-            self._refuse_other_visibility(hub, order)
+            refuse_other_visibility(hub, order.repo, name, public=order.public)
             if (sha := hub.refs(order.repo).tags.get(name)) is not None:
                 return self._unchanged(hub, order, sha)
             refuse_foreign(hub, order.repo)
@@ -245,18 +252,6 @@ class Publishing:
         already = " already" if state == "unchanged" else ""
         words = f"{order.name} is published{already}: `{order.repo}` at `{order.name}`, commit {sha[:12]}."
         return Progress(order.name, order.repo, state, words, None, done)
-
-    def _refuse_other_visibility(self, hub: Hub, order: _Order) -> None:
-        private = hub.is_private(order.repo)
-        if private and order.public:
-            raise Refused(
-                f"`{order.repo}` is private, and it was to be public. Change that on the Hub, or leave out --public."
-            )
-        if not private and not order.public:
-            raise Refused(
-                f"Everyone can read `{order.repo}`. Give --public if {order.name} may be public, or make the "
-                "repository private on the Hub first."
-            )
 
 
 def refuse_unpassed(view: VersionView) -> None:

@@ -34,12 +34,29 @@ def refuse_foreign(hub: Hub, repo: str) -> None:
         )
 
 
+def refuse_other_visibility(hub: Hub, repo: str, name: str, *, public: bool, kind: str = "model") -> None:
+    """Raise Refused where the repository is private and `name` was to be public, or the other way round."""
+    private = hub.is_private(repo, kind)
+    if private and public:
+        raise Refused(f"`{repo}` is private, and it was to be public. Change that on the Hub, or leave out --public.")
+    if not private and not public:
+        raise Refused(
+            f"Everyone can read `{repo}`. Give --public if {name} may be public, or make the "
+            "repository private on the Hub first."
+        )
+
+
 def lineage_at(hub: Hub, repo: str, sha: str) -> dict[str, Any] | None:
     """lineage.json of a commit; None where there is none."""
-    if LINEAGE not in hub.files(repo, sha):
+    return record_at(hub, repo, sha, LINEAGE)
+
+
+def record_at(hub: Hub, repo: str, sha: str, name: str, kind: str = "model") -> dict[str, Any] | None:
+    """What a JSON file of a commit says; None where there is none."""
+    if name not in hub.files(repo, sha, kind):
         return None
     try:
-        found = json.loads((hub.download(repo, sha, [LINEAGE]) / LINEAGE).read_text(encoding="utf-8"))
+        found = json.loads((hub.download(repo, sha, [name], kind=kind) / name).read_text(encoding="utf-8"))
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -23,6 +23,9 @@ def dataset(record: Record) -> str:
     """A dataset version, frozen now or before."""
     if "old" in record:
         return _difference(record)
+    if "publication" in record:
+        load = f'load_dataset("{record["repo"]}", revision="{record["dataset"]}")'
+        return f"{record['words']}\n{record['publication']['visibility'].capitalize()}. Load it: {load}"
     if "duplicates" in record:
         return report(record)
     if "rows" in record:

@@ -15,6 +15,7 @@ from flywheel.base_model import BaseModel, base_model
 from flywheel.chat import Chat
 from flywheel.comparing import Comparing, two_samples
 from flywheel.curation import Curation
+from flywheel.dataset_push import DatasetPush
 from flywheel.datasets import Datasets
 from flywheel.drafts import Drafts
 from flywheel.errors import InvalidInput, Unavailable
@@ -115,6 +116,8 @@ class Services:
     versions: Versions
     merging: Merging
     publishing: Publishing
+    hub: Callable[[], Hub]
+    dataset_push: DatasetPush
     wheel: Wheel
     worker: Worker
     backups: Backups
@@ -245,6 +248,8 @@ def _compose(
         wheel=Wheel(examples, datasets, runs, training, versions, learns_here=not base.is_remote),
         merging=merging,
         publishing=Publishing(publications, versions, merging, origins, _hub(settings), settings.hub_repo),
+        hub=_hub(settings),
+        dataset_push=DatasetPush(publications, frozen, _hub(settings), settings.hub_repo),
         worker=Worker(training),
         backups=Backups(database, home, base, settings),
     )

@@ -171,9 +171,14 @@ class Hub(Spaces):
                 raise
 
     def download(
-        self, repo: str, revision: str | None, patterns: Sequence[str], progress: Progress | None = None
+        self,
+        repo: str,
+        revision: str | None,
+        patterns: Sequence[str],
+        progress: Progress | None = None,
+        kind: str = "model",
     ) -> Path:
-        """The folder with a model's files that match `patterns` (`*.json`), of exactly one commit, complete.
+        """The folder with a repository's files that match `patterns` (`*.json`), of exactly one commit, complete.
 
         In the cache that all Hugging Face libraries share; its last part is the commit. Broken off, the next call goes
         on where it was. Large files are checked by their sha256. Pickles are never fetched.
@@ -191,7 +196,7 @@ class Hub(Spaces):
         while True:
             before = furthest
             try:
-                return self._read("download", repo, lambda: download(self._api, repo, revision, patterns, told))
+                return self._read("download", repo, lambda: download(self._api, repo, revision, patterns, told, kind))
             except HubBusy:
                 # As long as each try brings more of it, there is no reason to give up.
                 if furthest == before:

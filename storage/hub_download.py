@@ -33,25 +33,28 @@ def download(
     revision: str | None,
     patterns: Sequence[str],
     progress: Callable[[int, int], None] | None,
+    kind: str = "model",
 ) -> Path:
     """The complete folder of one commit. HubMissing when no file matches."""
-    sha = api.resolve_revision(repo, revision=revision).resolved
+    sha = api.resolve_revision(repo, revision=revision, repo_type=kind).resolved
     wanted = {
         item.path: item
-        for item in api.list_repo_tree(repo, revision=sha, recursive=True)
+        for item in api.list_repo_tree(repo, revision=sha, recursive=True, repo_type=kind)
         if isinstance(item, RepoFile) and _matches(item.path, patterns)
     }
     if not wanted:
         raise HubMissing(f"`{repo}` has none of the files that are needed ({', '.join(patterns)}).", 404)
     meter = _Meter(progress, sum(item.size for item in wanted.values()))
-    store = _store(repo) / "blobs"
+    store = _store(repo, kind) / "blobs"
     for path, item in wanted.items():
         if item.lfs is not None:
-            _fetch(api, hf_hub_url(repo, path, revision=sha, endpoint=api.endpoint), store, item.lfs, meter)
+            url = hf_hub_url(repo, path, revision=sha, endpoint=api.endpoint, repo_type=kind)
+            _fetch(api, url, store, item.lfs, meter)
     folder = Path(
         snapshot_download(
             repo,
             revision=sha,
+            repo_type=kind,
             endpoint=api.endpoint,
             token=api.token,
             library_name=LIBRARY,
@@ -79,8 +82,8 @@ def cached(api: HfApi, repo: str, revision: str | None, patterns: Sequence[str])
     return folder if wanted and whole else None
 
 
-def _store(repo: str) -> Path:
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")
+def _store(repo: str, kind: str = "model") -> Path:
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type=kind)
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:

@@ -3,9 +3,10 @@
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from flywheel import exports, imports
-from flywheel.operations.event import Arguments, Event
+from flywheel import exports, hub_import, imports
+from flywheel.operations.event import Arguments, Event, stepped
 from flywheel.roles import Principal
 from flywheel.services import Services
 
@@ -14,12 +15,30 @@ def import_files(services: Services, who: Principal, args: Arguments) -> Iterato
     """Examples from files; bad rows are listed with line and reason, good ones kept."""
     bad_files = 0
     for name in args["files"]:
-        how = {key: args.get(key) for key in ("format", "split")}
+        if found := hub_import.named(name):
+            bad_files += yield from _from_hub(services, who, args, *found)
+            continue
+        how: dict[str, Any] = {key: args.get(key) for key in ("format", "split")}
         work = imports.importing(services.importer, who, Path(name), **how, approved=bool(args.get("approved")))
         report = yield from _watched(work, name)
         bad_files += report.added + report.duplicates == 0
         yield {"result": {"file": name, **asdict(report)}}
     yield {"exit": 1 if bad_files else 0}
+
+
+def _from_hub(
+    services: Services, who: Principal, args: Arguments, repo: str, revision: str | None
+) -> Generator[Event, None, int]:
+    """Each file of a dataset on the Hub; how many of them gave nothing."""
+    how = {key: args.get(key) for key in ("format", "split")}
+    reports = yield from stepped(
+        hub_import.importing_from_hub(
+            services.hub, services.importer, who, repo, revision, **how, approved=bool(args.get("approved"))
+        )
+    )
+    for path, report in reports:
+        yield {"result": {"file": f"{repo}/{path}", **asdict(report)}}
+    return sum(report.added + report.duplicates == 0 for _, report in reports)
 
 
 def _watched(
@@ -74,13 +93,16 @@ def freeze(services: Services, who: Principal, args: Arguments) -> Iterator[Even
 
 
 def datasets(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
-    """List, show, compare or report on dataset versions."""
+    """List, show, compare, report on or push dataset versions."""
     action = args["action"]
     if action == "list":
         for version in services.datasets.listing(who):
             yield {"result": asdict(version)}
     elif action == "diff":
         yield {"result": asdict(services.datasets.diff(who, args["ids"][0], args["ids"][1]))}
+    elif action == "push":
+        work = services.dataset_push.push(who, args["ids"][0], args.get("repo"), public=bool(args.get("public")))
+        yield {"result": asdict((yield from stepped(work)))}
     elif action == "report":
         yield {"result": services.datasets.report(who, args.get("ids"))}
     else:

@@ -1,47 +1,31 @@
 """Versions on their way out: merged, published, as operations."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from flywheel.merging import Merged, Step
-from flywheel.operations.event import Arguments, Event
+from flywheel.merging import Merged
+from flywheel.operations.event import Arguments, Event, stepped
 from flywheel.roles import Principal
 from flywheel.services import Services
 from trainers.mergejob import LEAST_PROMPTS, as_facts
 
-T = TypeVar("T")
-
 
 def merge(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
     """A version as one plain model in a folder, compared with the un-merged form. Exit 3: it does not answer alike."""
-    merged = yield from _told(services.merging.merge(who, args["version"], Path(args["out"])))
+    merged = yield from stepped(services.merging.merge(who, args["version"], Path(args["out"])))
     yield {"result": _facts(merged)}
 
 
 def publish(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
     """A version on the Hub, in one commit, tagged. Exit 3: the gate, or what stands there already, says no."""
-    done = yield from _told(
+    done = yield from stepped(
         services.publishing.publish(who, args["version"], args.get("repo"), public=bool(args.get("public")))
     )
     told = {name: getattr(done, name) for name in ("version", "repo", "state", "words")}
     assert done.publication is not None
     yield {"result": {**told, "publication": asdict(done.publication)}}
-
-
-def _told(steps: Generator[Step, None, T]) -> Generator[Event, None, T]:
-    """The steps of some work as events, the same words once; returns what the work returns."""
-    last = ""
-    while True:
-        try:
-            words, fraction = next(steps)
-        except StopIteration as end:
-            found: T = end.value
-            return found
-        if words != last:
-            yield {"progress": words, **({} if fraction is None else {"fraction": fraction})}
-            last = words
 
 
 def _facts(merged: Merged) -> dict[str, Any]:

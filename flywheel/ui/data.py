@@ -11,12 +11,12 @@ from typing import Any
 import gradio as gr
 
 from flywheel.datasets import Frozen
-from flywheel.errors import InvalidInput
 from flywheel.exports import WHAT, export_file
-from flywheel.imports import ImportReport, import_bytes
 from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import markup
+from flywheel.ui.data_in import ImportBox
+from flywheel.ui.dataset_push import PushBox
 from flywheel.ui.dataset_report import ReportBox, choices
 from flywheel.ui.shell import caller, strip
 from flywheel.ui.wiring import on_load, wire
@@ -60,7 +60,7 @@ class DataPage:
             with gr.Column(scale=2, min_width=280):
                 gr.Markdown("## Bring data in")
                 term, load = self._bundled()
-                upload, bring, brought, options = self._import_box()
+                taking_in = ImportBox(self._services).build()
         reports = ReportBox(self._services).build()
         gr.Markdown("## Dataset versions")
         versions = gr.HTML(elem_id="datasets")
@@ -74,6 +74,7 @@ class DataPage:
         state = gr.Radio(label="State", choices=list(STATES), value="approved", elem_id="state")
         examples = gr.HTML(elem_id="examples")
         what, give, file = self._export_box()
+        PushBox(self._services).build(dataset)
         fresh = [ready, versions, dataset, body, reports]
         on_load(self.refresh, {}, fresh, "data_open")
         on_load(self.examples, {"state": state}, [examples], "data_open_examples")
@@ -81,7 +82,7 @@ class DataPage:
         done = (
             wire(freeze.click, self.freeze, {"name": name, "note": note}, [*fresh, frozen], "data_freeze"),
             wire(load.click, self.load, {"term": term}, fresh, "data_load"),
-            wire(bring.click, self.bring, {"upload": upload, **options}, [*fresh, brought], "data_import"),
+            *taking_in(self.refresh, fresh),
         )
         for event in done:
             wire(event.success, self.examples, {"state": state}, [examples], "data_examples_after", quiet=True)
@@ -97,16 +98,6 @@ class DataPage:
             term = gr.Dropdown(label="Word", choices=terms, elem_id="phrasings-term")
             load = gr.Button("Load held-out phrasings", elem_id="load-phrasings")
         return term, load
-
-    def _import_box(self) -> tuple[gr.File, gr.Button, gr.HTML, dict[str, Any]]:
-        with gr.Accordion("Import a file", open=False):
-            label = "JSON lines, a JSON list, CSV or Parquet"
-            upload = gr.File(label=label, file_types=[".jsonl", ".json", ".ndjson", ".csv", ".parquet"])
-            split = gr.Radio(label="Side", choices=["by hash", *SIDES], value="by hash", elem_id="import-side")
-            approved = gr.Checkbox(label="Already approved", elem_id="import-approved")
-            bring = gr.Button("Import", elem_id="import")
-            brought = gr.HTML(elem_id="imported")
-        return upload, bring, brought, {"split": split, "approved": approved}
 
     def _export_box(self) -> tuple[gr.Radio, gr.Button, gr.File]:
         with gr.Accordion("Export", open=False):
@@ -140,23 +131,6 @@ class DataPage:
         """Make a dataset version from what is approved now."""
         frozen = self._services.datasets.freeze(caller(request), name=name, note=note)
         return *self.refresh(request), frozen_view(frozen, learns_here=not self._services.settings.is_remote)
-
-    def bring(
-        self, upload: str | None, split: str, approved: bool, request: gr.Request
-    ) -> tuple[str, str, Any, Any, Any, str]:
-        """Take an uploaded file in."""
-        if not upload:
-            raise InvalidInput("No file is chosen. Choose a file first.")
-        path = Path(upload)
-        report = import_bytes(
-            self._services.importer,
-            caller(request),
-            path.name,
-            path.read_bytes(),
-            split=None if split == "by hash" else split,
-            approved=approved,
-        )
-        return *self.refresh(request), import_view(report)
 
     def rows(self, dataset: str | None, side: str, page: float, request: gr.Request) -> str:
         """One page of rows of a frozen version."""
@@ -230,14 +204,6 @@ def held_view(policy: dict[str, Any]) -> str:
         )
     words += [f"Noticed: {found}." for found in policy.get("reported", [])]
     return markup.note(" ".join(words), "warn") if words else ""
-
-
-def import_view(report: ImportReport) -> str:
-    """What an import took, and each bad row with its line."""
-    kind = "good" if report.added else "warn"
-    words = f"{report.added} added, {report.duplicates} here already, {len(report.bad)} bad."
-    rows = [[line, reason] for line, reason in report.bad]
-    return markup.note(words, kind) + (markup.table(["line", "reason"], rows) if rows else "")
 
 
 def rows_view(rows: list[DatasetRow], dataset: str, side: str, page: int) -> str:

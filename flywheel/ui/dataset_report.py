@@ -65,7 +65,7 @@ def report_view(told: Report) -> str:
         ),
     ]
     plots = "".join(f"<section>{chart}</section>" for chart in charts if chart)
-    return f'{head}{_facts(told)}<div class="fw-beside">{plots}</div>{_left_out(told)}{_learnt(told)}{_samples(told)}'
+    return f'{head}{_facts(told)}<div class="fw-counts">{plots}</div>{_left_out(told)}{_learnt(told)}{_samples(told)}'
 
 
 def _facts(told: Report) -> str:

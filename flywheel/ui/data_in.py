@@ -1,0 +1,91 @@
+"""The part of the page `/data` that brings rows in: a file, dropped or chosen, or a dataset on the Hub, with progress.
+
+Calls one service each; what a row is, and which are good, is the import's matter.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from flywheel.errors import InvalidInput
+from flywheel.hub_import import SUFFIXES, importing_from_hub, named
+from flywheel.imports import ImportReport, importing_upload
+from flywheel.services import Services
+from flywheel.splitting import SIDES
+from flywheel.ui import markup
+from flywheel.ui.shell import caller
+from flywheel.ui.wiring import wire
+
+BY_HASH = "by hash"
+
+
+class ImportBox:
+    """A file or a dataset's name, how its rows come in, and what became of them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def build(self) -> Callable[[Callable[..., Any], list[Any]], list[Any]]:
+        """Lay the part out; returns what wires it to the page's refresh, and with that its last events."""
+        with gr.Accordion("Import", open=False):
+            label = "JSON lines, a JSON list, CSV or Parquet"
+            upload = gr.File(label=label, file_types=list(SUFFIXES), elem_id="import-file")
+            split = gr.Radio(label="Side", choices=[BY_HASH, *SIDES], value=BY_HASH, elem_id="import-side")
+            approved = gr.Checkbox(label="Already approved", elem_id="import-approved")
+            bring = gr.Button("Import", elem_id="import")
+            repo = gr.Textbox(label="Dataset on the Hub", placeholder="owner/name@revision", elem_id="import-repo")
+            fetch = gr.Button("Import from the Hub", elem_id="import-hub")
+            brought = gr.HTML(elem_id="imported")
+
+        def wired(refresh: Callable[..., Any], fresh: list[Any]) -> list[Any]:
+            how = {"split": split, "approved": approved}
+            file = wire(bring.click, self.bring, {"upload": upload, **how}, [brought], "data_import")
+            hub = wire(fetch.click, self.fetch, {"repo": repo, **how}, [brought], "data_import_hub")
+            return [
+                wire(event.success, refresh, {}, fresh, f"data_import_{name}_after", quiet=True)
+                for event, name in ((file, "file"), (hub, "hub"))
+            ]
+
+        return wired
+
+    def bring(self, upload: str | None, split: str, approved: bool, request: gr.Request) -> Iterator[str]:
+        """Take an uploaded file in."""
+        if not upload:
+            raise InvalidInput("No file is chosen. Choose a file first.")
+        path = Path(upload)
+        how: dict[str, Any] = {"split": None if split == BY_HASH else split, "approved": approved}
+        work = importing_upload(self._services.importer, caller(request), path, **how)
+        while True:
+            try:
+                yield markup.progress_bar(next(work), f"importing {path.name}")
+            except StopIteration as done:
+                yield import_view(done.value)
+                return
+
+    def fetch(self, repo: str, split: str, approved: bool, request: gr.Request) -> Iterator[str]:
+        """Take the files of a dataset on the Hub in."""
+        found = named(repo.strip())
+        if found is None:
+            raise InvalidInput(f"`{repo[:80]}` is no name of a dataset on the Hub. Give one such as `owner/name`.")
+        side = None if split == BY_HASH else split
+        services = self._services
+        work = importing_from_hub(
+            services.hub, services.importer, caller(request), *found, split=side, approved=approved
+        )
+        while True:
+            try:
+                words, fraction = next(work)
+            except StopIteration as done:
+                yield "".join(f"<h4>{markup.cell(path)}</h4>{import_view(report)}" for path, report in done.value)
+                return
+            yield markup.progress_bar(fraction or 0.0, words)
+
+
+def import_view(report: ImportReport) -> str:
+    """What an import took, and each bad row with its line."""
+    kind = "good" if report.added else "warn"
+    words = f"{report.added} added, {report.duplicates} here already, {len(report.bad)} bad."
+    rows = [[line, reason] for line, reason in report.bad]
+    return markup.note(words, kind) + (markup.table(["line", "reason"], rows) if rows else "")

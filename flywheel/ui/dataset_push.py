@@ -1,0 +1,46 @@
+"""The part of the page `/data` that sends a version to the Hub as a dataset. Only the owner's click does anything."""
+
+from collections.abc import Iterator
+
+import gradio as gr
+
+from flywheel.errors import InvalidInput
+from flywheel.services import Services
+from flywheel.ui import markup
+from flywheel.ui.shell import caller
+from flywheel.ui.wiring import wire
+
+
+class PushBox:
+    """Where to, a button, and how it went."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def build(self, dataset: gr.Dropdown) -> None:
+        """Lay the part out and wire it to the choice of a version."""
+        with gr.Accordion("Push to the Hub", open=False):
+            with gr.Row():
+                repo = gr.Textbox(
+                    label="Dataset repository",
+                    value=self._services.dataset_push.default_repo,
+                    placeholder="name/rows",
+                    elem_id="push-repo",
+                )
+                public = gr.Checkbox(label="Public", value=False, elem_id="push-public")
+            push = gr.Button("Push", elem_id="push")
+            pushed = gr.HTML(elem_id="pushed")
+        wire(push.click, self.push, {"dataset": dataset, "repo": repo, "public": public}, [pushed], "data_push")
+
+    def push(self, dataset: str | None, repo: str, public: bool, request: gr.Request) -> Iterator[str]:
+        """Send the version that is chosen under “Rows of”."""
+        if not dataset:
+            raise InvalidInput("No version is chosen. Freeze one first.")
+        work = self._services.dataset_push.push(caller(request), dataset, repo or None, public=bool(public))
+        while True:
+            try:
+                words, _ = next(work)
+            except StopIteration as done:
+                yield markup.note(done.value.words, "good")
+                return
+            yield markup.note(words)
