@@ -1,6 +1,7 @@
 """Small pieces of markup that several pages share: tables, notes, diffs. Pure text in, escaped HTML out."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -8,6 +9,17 @@ Cell = Any
 WIDE = 28
 """Characters from which a column is given room to wrap in, on a phone too."""
 KINDS = {"same": "span", "removed": "del", "added": "ins"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cell that leads somewhere."""
+
+    text: str
+    href: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def note(text: str, kind: str = "info") -> str:
@@ -23,6 +35,8 @@ def notes(lines: Iterable[str], kind: str = "info") -> str:
 
 def cell(value: Cell) -> str:
     """One value as text; NULL is shown as such, so that it is not taken for an empty text."""
+    if isinstance(value, Link):
+        return f'<a href="{escape(value.href)}">{escape(value.text)}</a>'
     return '<span class="fw-null">NULL</span>' if value is None else escape(str(value))
 
 

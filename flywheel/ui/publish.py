@@ -4,6 +4,7 @@ What it shows is read from the service and the store each time, so a reload and 
 """
 
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -55,11 +56,12 @@ class PublishPanel:
         who, publishing = caller(request), self._services.publishing
         progress = publishing.progress(who)
         busy = progress is not None and progress.state == "running"
-        return publication_view(progress, publishing.history(who)), gr.Button(interactive=not busy)
+        shown = publication_view(progress, publishing.history(who), self._services.settings.hub_endpoint)
+        return shown, gr.Button(interactive=not busy)
 
 
-def publication_view(progress: Progress | None, history: list[Publication]) -> str:
-    """What goes on or how it ended, then every attempt, newest first."""
+def publication_view(progress: Progress | None, history: list[Publication], hub: str) -> str:
+    """What goes on or how it ended, then every attempt, newest first; a tag leads to it at `hub`, the Hub's address."""
     note = ""
     if progress is not None:
         done = "" if progress.fraction is None else f", {progress.fraction:.0%}"
@@ -67,15 +69,16 @@ def publication_view(progress: Progress | None, history: list[Publication]) -> s
     if not history:
         return note
     at_hand = progress is not None and progress.state == "running"
-    rows = [_row(one, at_hand and number == 0) for number, one in enumerate(history[:SHOWN])]
+    rows = [_row(one, at_hand and number == 0, hub) for number, one in enumerate(history[:SHOWN])]
     columns = ["version", "repository", "state", "commit", "tag", "when", "by", "told"]
     return note + markup.table(columns, rows, "Publications, newest first")
 
 
-def _row(one: Publication, at_hand: bool) -> list[object]:
+def _row(one: Publication, at_hand: bool, hub: str) -> list[object]:
     state, told = one.state, one.reason or ""
     if state == "started":
         state = "running" if at_hand else "interrupted"
         told = "" if at_hand else "Publish again: it goes on where it was."
     when = f"{one.ended or one.created:%Y-%m-%d %H:%M}"
-    return [one.version, one.repo, state, (one.commit or "")[:12], one.tag or "", when, one.by, told]
+    tag = markup.Link(one.tag, f"{hub}/{quote(one.repo)}/tree/{quote(one.tag)}") if one.tag else ""
+    return [one.version, one.repo, state, (one.commit or "")[:12], tag, when, one.by, told]
