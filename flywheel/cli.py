@@ -20,6 +20,7 @@ from flywheel.operations import care
 from flywheel.operations.event import Event
 from flywheel.parser import build_parser
 from flywheel.settings import Settings, prepare_environment, read, values_of
+from flywheel.texts import escaped
 
 CANCELLED = 130
 
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
             return _show(examine(read, online=args.online), args)
         return _dispatch(read(), args)
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
+        print(escaped(str(error)), file=sys.stderr)
         return 2
     except PUBLIC as error:
         return _failed(str(error), getattr(error, "exit_code", 1), args.json)
@@ -57,7 +58,8 @@ def _is_text(value: object) -> bool:
 
 
 def _failed(message: str, code: int, as_json: bool) -> int:
-    print(json.dumps({"error": message}) if as_json else message, file=sys.stdout if as_json else sys.stderr)
+    # A refusal repeats what was given, and that must not steer the terminal.
+    print(json.dumps({"error": message}) if as_json else escaped(message), file=sys.stdout if as_json else sys.stderr)
     return code
 
 
@@ -143,6 +145,8 @@ def _show(events: Iterable[Event], args: Namespace) -> int:
     for event in events:
         if "progress" in event:
             progress.line(event["progress"], event.get("fraction"))
+        elif "aside" in event:
+            print(escaped(event["aside"]), file=sys.stderr)
         elif "stream" in event and not args.json:
             print(event["stream"][len(streamed) :], end="", flush=True)
             streamed = event["stream"]

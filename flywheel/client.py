@@ -6,10 +6,11 @@ the home's owner key. Knows nothing of argparse or of how results are printed.
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from flywheel.differences import marks
 from flywheel.errors import FlywheelError, Unavailable
 from flywheel.operations.event import Event
 from flywheel.operations.table import perform
@@ -28,7 +29,9 @@ def run(settings: Settings, name: str, args: dict[str, Any]) -> Iterator[Event]:
     home = Home.open(settings.home)
     app = holder(home)
     if app is not None:
-        yield from ask(app.url, home.owner_token(), name, args)
+        token = home.owner_token()
+        given = marks(settings, token, settings.given)
+        yield from ask(app.url, token, name, args, given)
         return
     # Most commands ask the model nothing; the others wait for it, and that loads it.
     services = build_services(settings, load=False)
@@ -38,13 +41,18 @@ def run(settings: Settings, name: str, args: dict[str, Any]) -> Iterator[Event]:
         services.close()
 
 
-def ask(url: str, token: str, name: str, args: dict[str, Any]) -> Iterator[Event]:
-    """The events of one operation inside the app at `url`. Raises Unavailable when it does not answer."""
+def ask(
+    url: str, token: str, name: str, args: dict[str, Any], given: Mapping[str, str] | None = None
+) -> Iterator[Event]:
+    """The events of one operation inside the app at `url`. Raises Unavailable when it does not answer.
+
+    `given` are the marks of the settings of this shell; the app says which of them it does not use.
+    """
     if not url:
         raise Unavailable("Flywheel is starting on this home. Try again in a few seconds.")
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=600)
-    body = json.dumps({"name": name, "args": args})
+    body = json.dumps({"name": name, "args": args, "settings": dict(given or {})})
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     try:
         connection.request("POST", PATH, body, headers)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 
 from flywheel.errors import PUBLIC, FlywheelError, LimitReached, NotFound, TooMany
+from flywheel.texts import escaped
 from storage.errors import BadValue, DiskFull, Missing, Stale, Unwritten
 
 PREFIX = "/v1"
@@ -58,7 +59,7 @@ class Problem(FlywheelError):
 
     def body(self) -> str:
         """JSON text: `{"error": {message, type, param, code}}`, in ASCII whatever the message quotes."""
-        told = {"message": str(self), "type": self.type, "param": self.param, "code": self.code}
+        told = {"message": escaped(str(self)), "type": self.type, "param": self.param, "code": self.code}
         return json.dumps({"error": told})
 
     def headers(self) -> Mapping[str, str]:

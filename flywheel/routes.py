@@ -23,6 +23,7 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from flywheel.addresses import is_loopback
+from flywheel.differences import differing, told
 from flywheel.errors import PUBLIC, FlywheelError, Forbidden, NotFound
 from flywheel.identity import OWNER_ID
 from flywheel.invitations import PREFIX as INVITATION
@@ -138,10 +139,11 @@ class _Edge:
         try:
             body = await request.json()
             name, args = str(body["name"]), dict(body["args"])
+            unused = differing(dict(body.get("settings") or {}), self._services.settings, key.strip())
         except (ValueError, TypeError, KeyError):
             words = "The command is not understood. Send a JSON object with `name` and `args`."
             return JSONResponse({"error": words, "exit": 2}, 400)
-        return StreamingResponse(_lines(self._services, name, args), media_type="application/x-ndjson")
+        return StreamingResponse(_lines(self._services, name, args, unused), media_type="application/x-ndjson")
 
 
 def _token_in(body: bytes) -> str:
@@ -158,8 +160,10 @@ def _is_from_here(request: Request) -> bool:
     return request.client is not None and is_loopback(request.client.host) and not passed_on
 
 
-def _lines(services: Services, name: str, args: dict[str, Any]) -> Iterator[str]:
+def _lines(services: Services, name: str, args: dict[str, Any], unused: list[str]) -> Iterator[str]:
     try:
+        if unused:
+            yield json.dumps({"aside": told(unused)}) + "\n"
         for event in perform(services, COMMAND_OWNER, name, args):
             yield json.dumps(event, default=str) + "\n"
         # Told apart from an app that died: without this line the command did not end well.

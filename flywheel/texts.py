@@ -1,9 +1,15 @@
-"""Texts that people send: what is too long, empty or no text at all is refused in one sentence.
+"""Texts that people send: what is too long, empty or no text at all is refused in one sentence; how they are quoted.
 
 Knows what can be stored and read by a model; knows no roles and no models.
 """
 
+import unicodedata
+
 from flywheel.errors import InvalidInput
+
+UNSEEN = ("Cc", "Cs", "Zl", "Zp")
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""They turn the direction of what follows, so that a line reads as what it is not."""
 
 
 def check_text(text: object, what: str, most: int, *, empty: bool = False) -> str:
@@ -24,3 +30,19 @@ def check_text(text: object, what: str, most: int, *, empty: bool = False) -> st
             f"Your {what} holds half a character (U+{half:04X}) at position {error.start + 1}. Remove it."
         ) from error
     return text
+
+
+def escaped(text: str, keep: str = "\n\t") -> str:
+    """The text with every character that steers a terminal or a line written as its escape, but for those in `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(one if one in keep or not steers(one) else _escape(one) for one in text)
+
+
+def steers(character: str) -> bool:
+    """Whether it is no sign but an order: a control character, half a character, a turn of direction."""
+    return unicodedata.category(character) in UNSEEN or character in TURNING
+
+
+def _escape(character: str) -> str:
+    return ascii(character)[1:-1]

@@ -220,8 +220,16 @@ def test_command_goes_through_the_app_that_holds_the_home(run: Run, rows: Path, 
         assert code == 0 and out == f"{app.owner_link}\n"
 
 
-def test_second_app_on_a_home_is_refused_in_one_line(run: Run, tmp_path: Path) -> None:
-    with serving(settings_for(tmp_path / "home")) as app:
+def test_second_app_on_a_home_is_refused_in_one_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(settings_for(tmp_path / "home", hub_repo="ann/shop")) as app:
+        monkeypatch.setenv("FLYWHEEL_HUB_REPO", "ann/shop")
+        assert run("status")[2] == ""
+        monkeypatch.setenv("HF_TOKEN", "hf_another")
+        monkeypatch.setenv("FLYWHEEL_HUB_REPO", "bob/shop")
+        code, out, err = run("status", "--json")
+        assert code == 0 and json.loads(out)["waiting"] == 0
+        assert err.count("\n") == 1 and "not used: FLYWHEEL_HUB_REPO, HF_TOKEN." in err
+        assert "hf_another" not in err and "bob" not in err
         code, _, err = run("serve")
         assert code == 1 and app.url in err and "already running" in err and err.count("\n") == 1
 
@@ -241,3 +249,15 @@ def test_reader_that_has_enough_ends_a_command_quietly(tmp_path: Path) -> None:
         process.stdin.close()
         assert process.wait(60) == 0
         assert process.stderr.read() == b""
+
+
+def test_refusal_does_not_steer_the_terminal(run: Run) -> None:
+    for command in (["promote", "v\x1b[31m9"], ["versions", "show", "v\u202e9"]):
+        code, _, err = run(*command)
+        assert code == 1 and "\x1b" not in err and "\u202e" not in err
+        assert "\\x1b[31m9" in err or "\\u202e9" in err
+
+
+def test_unknown_version_is_told_before_any_progress(run: Run) -> None:
+    code, _, err = run("evaluate", "v9")
+    assert code == 1 and err.startswith("There is no version `v9`") and err.count("\n") == 1
