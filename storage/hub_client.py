@@ -5,8 +5,10 @@ is replaced by one that waits a bounded time and turns an overload into an excep
 one policy of retries is that of `storage.hub_calls`. Imported when the Hub is first used: it takes a third of a second.
 """
 
+import contextlib
 import json
 import logging
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,7 +31,14 @@ from storage.hub_calls import strange
 
 BUSY = (408, 429, 500, 502, 503, 504)
 LIBRARY = "flywheel"
+PACKED = ("content-encoding", "content-length", "transfer-encoding")
 TIMES = ("connect", "read", "write", "pool")
+MOST_WAIT_S = 3600.0
+"""The longest wait that is obeyed, or told to a person, where the Hub asks for one."""
+MOST_ANSWER = 64 << 20
+"""Bytes of an answer that is read as a whole; files come as streams and have sizes that are known."""
+MOST_TIMES = 4
+"""So many time-outs long may a whole answer take, however steadily it trickles."""
 sent: list[Callable[[int], None]] = []
 """Told the bytes of each piece of a large file that is sent, whoever sends it."""
 
@@ -40,6 +49,10 @@ class Unanswered(RuntimeError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no answer after {seconds:g} s" if seconds else "the connection failed")
         self.seconds = seconds
+
+
+class Endless(RuntimeError):
+    """An answer that went on and on."""
 
 
 class Overloaded(RuntimeError):
@@ -65,7 +78,10 @@ class BoundedClient(httpx2.Client):
         if not _is_ours(request):
             return super().send(request, **given)
         try:
-            response = super().send(request, **given)
+            streams = given.pop("stream", False)
+            response = super().send(request, stream=True, **given)
+            if not streams:
+                response = _whole(response, self.timeout_s)
         except httpx2.TimeoutException as error:
             raise Unanswered(self.timeout_s) from error
         except httpx2.TransportError as error:
@@ -74,6 +90,27 @@ class BoundedClient(httpx2.Client):
             response.close()
             raise Overloaded(response)
         return response
+
+
+def _whole(response: httpx2.Response, timeout_s: float) -> httpx2.Response:
+    """The answer, read. Raises Endless where it does not end within MOST_ANSWER bytes and MOST_TIMES time-outs."""
+    until, parts, size = time.monotonic() + MOST_TIMES * timeout_s, [], 0
+    with contextlib.closing(response):
+        for part in response.iter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > MOST_ANSWER or time.monotonic() > until:
+                raise Endless
+    # What was packed is unpacked by now.
+    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in PACKED]
+    return httpx2.Response(
+        response.status_code,
+        headers=headers,
+        content=b"".join(parts),
+        request=response.request,
+        extensions=response.extensions,
+        history=response.history,
+    )
 
 
 class _Counted(httpx2.SyncByteStream):
@@ -125,6 +162,8 @@ def explained(error: Exception, what: str, repo: str, endpoint: str, token: str 
             return HubBusy("The Hub is switched off here by HF_HUB_OFFLINE. Unset it to reach the Hub.")
         if isinstance(cause, Unanswered | httpx2.TransportError):
             return _unreachable(cause, endpoint)
+        if isinstance(cause, Endless):
+            return strange(endpoint)
         if isinstance(cause, httpx2.RequestError | json.JSONDecodeError) or _is_misread(cause):
             return strange(endpoint)
         if isinstance(cause, HfHubHTTPError):
@@ -206,4 +245,6 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
     for part in headers.get("RateLimit", "").split(";"):
         if part.strip().startswith("t=") and not given:
             given = part.strip()[2:]
-    return float(given) if given.isascii() and given.isdigit() else None
+    seconds = float(given) if given.isascii() and given.isdigit() else 0.0
+    # The Hub counts requests over minutes. Who asks for days is mistaken, or no Hub.
+    return seconds if 0 < seconds <= MOST_WAIT_S else None

@@ -1,9 +1,12 @@
 """The Hub through the real client over HTTP: what it may do, what goes wrong, and how it goes on."""
 
+import contextlib
+import gzip
 import os
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -185,6 +188,50 @@ def test_a_rate_limit_longer_than_our_patience_is_told(hub: HubServer, mine: Hub
     with pytest.raises(HubBusy, match="Try again in 3600 s") as error:
         mine.account()
     assert error.value.status == 429 and len(hub.asked("GET", "whoami")) == 1
+
+
+@pytest.mark.parametrize("wait", ["99999999999", "9" * 400, "-1", "soon"])
+def test_an_absurd_wait_is_neither_obeyed_nor_repeated(hub: HubServer, wait: str) -> None:
+    hub.fault("GET", "whoami", status=429, times=9, headers={"Retry-After": wait})
+    with pytest.raises(HubBusy, match="Try again in a minute") as error:
+        Hub(hub.url, hub.writer, HURRIED).account()
+    assert error.value.retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("most", "times", "packed"), [(1 << 20, 1000, False), (1 << 20, 1000, True), (1 << 40, 2, False)]
+)
+def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, most: int, times: int, packed: bool) -> None:
+    monkeypatch.setattr("storage.hub_client.MOST_ANSWER", most)
+    monkeypatch.setattr("storage.hub_client.MOST_TIMES", times)
+    sent = [0]
+    piece = gzip.compress(b" " * (1 << 22)) if packed else b" " * (1 << 16)
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            if packed:
+                self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while sent[0] < 100 << 20:
+                    self.wfile.write(piece)
+                    sent[0] += len(piece)
+                    time.sleep(0.002)
+
+        def log_message(self, *given: object) -> None:
+            """Silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        with pytest.raises(HubError, match="is no answer of a Hub"):
+            Hub(f"http://127.0.0.1:{server.server_port}", "hf_x", QUICK).account()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert sent[0] < 100 << 20
 
 
 def test_tag_is_set_once_and_never_moved(hub: HubServer, mine: Hub) -> None:
