@@ -10,7 +10,16 @@ from pathlib import Path, PurePosixPath
 from flywheel.errors import InvalidInput
 from flywheel.spacefile import TOKEN
 
-FILES = ("app.py", "requirements.txt", "README.md", "Spacefile", "LICENSE", "CHANGELOG.md", "SECURITY.md")
+FILES = (
+    "app.py",
+    "requirements.txt",
+    "README.md",
+    "Spacefile",
+    "LICENSE",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+)
 FOLDERS = ("flywheel", "storage", "trainers", "starter", "docs")
 SUFFIXES = (".py", ".css", ".js", ".md", ".txt", ".json", ".jsonl", ".jinja", ".safetensors", ".png", ".svg", ".toml")
 BINARY = (".safetensors", ".png")

@@ -14,7 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from flywheel import plainyaml
 from flywheel.errors import InvalidInput
+from flywheel.redaction.redact import find
 from flywheel.settings import variables
+from flywheel.texts import escaped, steers
 
 NAME = "Spacefile"
 FREE_HARDWARE = ("cpu-basic", "zero-a10g")
@@ -61,7 +63,13 @@ def _inside(value: str) -> str:
     return value
 
 
-Line = Annotated[str, _matching(r"\S(.{0,98}\S)?", "write one line of at most 100 characters")]
+def _plain(value: str) -> str:
+    if any(map(steers, value)):
+        raise ValueError("remove the control characters")
+    return value
+
+
+Line = Annotated[str, AfterValidator(_plain), _matching(r"\S(.{0,98}\S)?", "write one line of at most 100 characters")]
 Colour = Literal["red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"]
 RepoName = Annotated[str, _matching(r"[\w.-]+(/[\w.-]+)?", "write the id of a repository, such as `user/name`")]
 Flavour = Annotated[str, _matching("|".join(HARDWARE), "hardware")]
@@ -94,7 +102,8 @@ class Spacefile(BaseModel):
     app_file: Annotated[str, AfterValidator(_inside)]
     license: Annotated[str, _matching(r"[a-z0-9.+-]+", "write an identifier such as `apache-2.0`")] | None = None
     short_description: (
-        Annotated[str, _matching(r"\S(.{0,58}\S)?", "write one line of at most 60 characters")] | None
+        Annotated[str, AfterValidator(_plain), _matching(r"\S(.{0,58}\S)?", "write one line of at most 60 characters")]
+        | None
     ) = None
     suggested_hardware: Flavour | None = None
     hf_oauth: bool | None = None
@@ -182,9 +191,17 @@ def _problems_of_secrets(values: dict[str, Any]) -> list[tuple[str, str]]:
             "If a value was saved here, remove it and revoke it where it was made."
         )
         return [("secrets", words)]
-    found = [key for key, value in values.items() if TOKEN.search(f"{key} {value}")]
-    words = "this holds what looks like a token. Remove it, revoke it, and put its name under `secrets`."
-    return [(key, words) for key in found]
+    words = "this holds what looks like a token or a password. Remove it, revoke it, and put its name under `secrets`."
+    return [(key, words) for key, value in values.items() if TOKEN.search(f"{key} {value}") or _opens(value)]
+
+
+def _opens(value: Any) -> bool:
+    """Whether a value holds what opens something: a key, a password, an address with a login."""
+    if isinstance(value, dict):
+        return any(_opens(f"{name}={text}") if isinstance(text, str) else _opens(text) for name, text in value.items())
+    if isinstance(value, list):
+        return any(map(_opens, value))
+    return isinstance(value, str) and any(span.type in ("SECRET", "URL_LOGIN") for span in find(value))
 
 
 def _problems_of_environment(space: Spacefile) -> list[tuple[str, str]]:
@@ -201,7 +218,9 @@ def _problems_of_environment(space: Spacefile) -> list[tuple[str, str]]:
                 problems.append((place, f"`{name}` is set by Hugging Face. Remove it."))
             elif name.startswith("FLYWHEEL_") and name not in known:
                 problems.append((place, f"`{name}` is no setting of Flywheel.{_nearest(name, known)}"))
-    for name in space.variables:
+    for name, value in space.variables.items():
+        if any(steers(one) and one not in "\n\t" for one in value):
+            problems.append((f"variables.{name}", f"`variables.{name}` holds control characters. Remove them."))
         if SECRET_NAME.search(name):
             words = f"everybody can read variables, and `{name}` is named like a secret. Put its name under `secrets`."
             problems.append((f"variables.{name}", words))
@@ -241,7 +260,7 @@ def _words(error: dict[str, Any]) -> tuple[str, str]:
 
 
 def _shown(value: Any) -> str:
-    return str(value)[:80].encode("utf-8", "replace").decode()
+    return escaped(str(value)[:80], keep="")
 
 
 TYPES = {

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from flywheel.errors import InvalidInput
+from flywheel.product_files import is_product
 from flywheel.spacefile import (
     FREE_HARDWARE,
     HARDWARE,
@@ -174,3 +175,36 @@ def test_any_text_is_read_or_told(text: str) -> None:
         parse_spacefile(text.encode("utf-8", "surrogatepass"))
     except InvalidInput as error:
         assert str(error).startswith("Spacefile")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'variables: {FLYWHEEL_DATABASE: "postgres://ann:hunter2secret@db.example.com/shop"}',
+        'variables: {NOTES: "AKIAIOSFODNN7EXAMPLE"}',
+        'variables: {NOTES: "api_key=9f8e7d6c5b4a39281706"}',
+        'tags: ["glpat-abcdefghij0123456789"]',
+    ],
+)
+def test_what_opens_something_is_refused_without_its_value(line: str) -> None:
+    words = refusal(
+        f"{GOOD}{line}\n"
+        if not line.startswith("tags")
+        else re.sub(r"^tags:.*\n(- .*\n)*", "", GOOD, flags=re.M) + line
+    )
+    assert "looks like a token or a password" in words
+    assert "hunter2" not in words and "AKIA" not in words and "9f8e" not in words and "glpat" not in words
+
+
+@pytest.mark.parametrize("escape", [r"\e[31m", r"\a", r"\u202e"])
+def test_control_characters_are_refused_and_not_repeated(escape: str) -> None:
+    title = re.sub(r"^title:.*$", lambda _: f'title: "Fly{escape}wheel"', GOOD, flags=re.M)
+    for text in (title, f'{GOOD}variables: {{NOTES: "a{escape}"}}\n'):
+        words = refusal(text)
+        assert "control characters" in words and words.isprintable()
+
+
+def test_readme_links_only_what_is_deployed() -> None:
+    links = re.findall(r"\]\(([^)#:]+)[^):]*\)", (ROOT / "README.md").read_text())
+    assert "CONTRIBUTING.md" in links
+    assert [link for link in links if not is_product(link)] == []
