@@ -194,6 +194,8 @@ class Chat:
         turn = self._rated(who, turn_id)
         if rating is not None and rating not in RATINGS:
             raise InvalidInput(f"`rating` is `{rating}`. Give `up`, `down` or null.")
+        if reasons and rating != "down":
+            raise InvalidInput("Reasons say what is wrong with an answer. Give them with the rating `down`, or none.")
         self._check_feedback(reasons, comment)
         follow = self._thumb_example(who, turn, rating, reasons, comment)
 

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from flywheel.errors import NotFound
 from flywheel.problem import Problem, problem_of
 from flywheel.rest.completions import SERVED, Completions
 from flywheel.rest.door import caller_of
@@ -90,7 +91,13 @@ class _Desk:
         body = parsed(FeedbackBody, await request.body())
         given = {name: value for name, value in body.model_dump(exclude_unset=True).items() if name != "turn_id"}
         keep = partial(self._services.remarks.keep, caller.who, body.turn_id, given)
-        stored = await self._room.short(keep)
+        try:
+            stored = await self._room.short(keep)
+        except NotFound as error:
+            words = (
+                "There is no such answer of this key's. Give the `id` of an answer that POST /v1/chat/completions gave."
+            )
+            raise Problem(404, words, param="turn_id", code="turn_not_found") from error
         return _json({"turn_id": body.turn_id, "rating": stored.rating, "correction_id": stored.correction_id})
 
     def _models(self) -> dict[str, dict[str, Any]]:
@@ -98,9 +105,15 @@ class _Desk:
         newest = max((int(at.timestamp()) for _, at in made if at is not None), default=0)
         dates = {SERVED: newest} | {name: int(at.timestamp()) if at else 0 for name, at in made}
         return {
-            name: {"id": name, "object": "model", "created": created, "owned_by": "flywheel"}
+            name: {"id": name, "object": "model", "created": created, "owned_by": "flywheel", **self._length()}
             for name, created in dates.items()
         }
+
+    def _length(self) -> dict[str, int]:
+        """Tokens of prompt and answer together, by the name other servers give it; nothing until it is known."""
+        engine = self._services.engine
+        length = engine.context_length if engine.ready()[0] else None
+        return {} if length is None else {"max_model_len": length}
 
 
 def _json(record: dict[str, Any]) -> Response:

@@ -36,6 +36,13 @@ def _text_of(content: Any) -> Any:
     return "\n".join(texts)
 
 
+def _no_flag(given: Any) -> Any:
+    """`true` equals 1, and is no number of answers."""
+    if isinstance(given, bool):
+        raise PydanticCustomError("flag", "Input should be 1")
+    return given
+
+
 def _as_list(given: Any) -> Any:
     return [given] if isinstance(given, str) else given
 
@@ -75,7 +82,7 @@ class CompletionBody(Body):
     top_p: float | None = Field(None, gt=0.0, le=1.0)
     stop: Annotated[list[StopText] | None, BeforeValidator(_as_list)] = Field(None, max_length=MOST_STOPS)
     seed: int | None = Field(None, ge=0, lt=2**63)
-    n: Literal[1] | None = None
+    n: Annotated[Literal[1] | None, BeforeValidator(_no_flag)] = None
     user: str | None = Field(None, max_length=256)
 
     @property

@@ -33,6 +33,7 @@ def body(**changes: Any) -> dict[str, Any]:
     ("changes", "param"),
     [
         ({"n": 2}, "n"),
+        ({"n": True}, "n"),
         ({"tools": []}, "tools"),
         ({"logprobs": True}, "logprobs"),
         ({"response_format": {"type": "json_object"}}, "response_format"),

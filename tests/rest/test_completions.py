@@ -134,10 +134,12 @@ def test_sampling_is_kept_with_the_answer(app: App, guest: Program) -> None:
     assert path_to(app, ask(guest, COUNT).id)[-1].details["sampling"]["temperature"] == 0.0
 
 
-def test_models_are_what_serves_and_every_version(guest: Program) -> None:
+def test_models_are_what_serves_and_every_version(app: App, guest: Program) -> None:
     names = [model.id for model in guest.client.models.list()]
     assert names[0] == "flywheel" and names[-1] == "v0"
-    assert guest.client.models.retrieve("v0").object == "model"
+    served = guest.client.models.retrieve("v0")
+    assert served.object == "model"
+    assert served.model_extra == {"max_model_len": app.services.engine.context_length}
     with pytest.raises(openai.NotFoundError) as caught:
         guest.client.models.retrieve("v99")
     assert caught.value.code == "model_not_found"

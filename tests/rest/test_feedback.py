@@ -95,6 +95,8 @@ def test_correction_equal_to_the_answer_is_refused(guest: Program, turn: str) ->
         {"correction": "   "},
         {"correction": "x" * 20_001},
         {"rating": "up", "correction": BETTER},
+        {"rating": "up", "reasons": ["wrong_data"]},
+        {"rating": None, "reasons": ["wrong_data"]},
         {"score": 1},
     ],
     ids=str,
@@ -111,6 +113,7 @@ def test_foreign_and_unknown_turns_are_404(
         foreign = other.http.post("/v1/feedback", json={"turn_id": turn, "rating": "down"})
         unknown = other.http.post("/v1/feedback", json={"turn_id": "0" * 26, "rating": "down"})
         assert told(foreign, 404) == told(unknown, 404)
+        assert "page" not in told(unknown, 404)["message"] and "/v1/chat" in told(unknown, 404)["message"]
     for name in ("", "x", "../" + turn, turn.upper(), turn + "\n"):
         told(guest.http.post("/v1/feedback", json={"turn_id": name, "rating": "up"}), 404)
     assert rows(app, turn) == 0
