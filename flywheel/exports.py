@@ -185,8 +185,10 @@ def _turns(exporter: Exporter, format: str, *, rated: bool) -> Iterator[dict[str
 
 
 def _is_answer(turn: Turn) -> bool:
-    # A correction that somebody went on from is part of the prompts after it, and no model's answer.
-    return turn.role == "assistant" and turn.state == "complete" and not turn.details.get("corrects")
+    # A correction that somebody went on from, and what a program said an answer was, are part of the prompts after
+    # them, and no model's answers.
+    by_hand = turn.details.get("corrects") or turn.details.get("given")
+    return turn.role == "assistant" and turn.state == "complete" and not by_hand
 
 
 def _before(answer: Turn, turns: dict[str, Turn]) -> list[dict[str, str]]:

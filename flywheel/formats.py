@@ -13,7 +13,7 @@ from flywheel.messages import messages_of, shown
 from flywheel.validity import Message
 
 FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "csv", "parquet", "dpo", "kto")
-READ_ONLY = ("guanaco", "open-webui")
+READ_ONLY = ("guanaco", "open-webui", "question")
 """Formats of other programs that examples only come from."""
 PREFERENCES = ("dpo", "kto")
 """Formats that need the answer that was found wrong beside the right one."""
@@ -46,6 +46,8 @@ def format_of(row: Mapping[str, Any]) -> str:
         return "kto" if "label" in keys else "prompt-completion"
     if "instruction" in keys:
         return "alpaca"
+    if "question" in keys and ("correction" in keys or "sql" in keys):
+        return "question"
     if {"snapshot", "data"} <= keys:
         return "open-webui"
     return "guanaco" if "text" in keys else "prompt-completion"
@@ -251,6 +253,12 @@ def _open_webui(row: dict[str, Any]) -> Pair:
     return Pair(said.prompt, said.completion, label=rating > 0)
 
 
+def _question(row: dict[str, Any]) -> Pair:
+    """As the starter's own files hold corrections and other wordings: a question with its `correction` or `sql`."""
+    asked = {"role": "user", "content": _text(row, "question")}
+    return Pair([asked], _text(row, "correction" if "correction" in row else "sql"))
+
+
 def _prompt(value: Any) -> list[Message]:
     return [{"role": "user", "content": value}] if isinstance(value, str) else messages_of(value, "prompt")
 
@@ -274,4 +282,5 @@ _READERS = {
     "kto": _kto,
     "guanaco": _guanaco,
     "open-webui": _open_webui,
+    "question": _question,
 }

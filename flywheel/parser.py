@@ -10,7 +10,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 # Of flywheel.formats, which the parser must not load; a test compares.
 FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "csv", "parquet", "dpo", "kto")
 WHAT = ("examples", "dataset", "preferences", "turns", "feedback")
-READ_ONLY = ("guanaco", "open-webui")
+READ_ONLY = ("guanaco", "open-webui", "question")
 
 
 def build_parser() -> argparse.ArgumentParser:

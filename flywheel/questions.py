@@ -184,10 +184,23 @@ class Questions:
                 )
             except InvalidInput:
                 if not kept:
+                    self._refuse_instructions(system)
                     raise
                 kept = kept[2:]
             else:
                 return stream, 0 if self._task.single_turn else len(earlier) - len(kept)
+
+    def _refuse_instructions(self, system: str | None) -> None:
+        """Raise InvalidInput when no question fits behind the instructions: then shortening it would not help."""
+        try:
+            self._engine.check(_under(system, self._task.messages([{"role": "user", "content": "?"}])))
+        except InvalidInput as error:
+            what = "the system message" if system else "what it is told before each question"
+            also = " (the tables of the database, or FLYWHEEL_SYSTEM_PROMPT)" if self._task.name == "sql" else ""
+            raise InvalidInput(
+                f"`{self._engine.base}` reads too little at once: {what}{'' if system else also} leaves no room for a "
+                f"question. {'Shorten it' if system else 'Set FLYWHEEL_BASE_MODEL to a model that reads more'}."
+            ) from error
 
     def _store(self, question: Question, before: Sequence[Turn]) -> Turn:
         by = question.who.id

@@ -110,8 +110,13 @@ class Scoring:
             base=self._base.location,
             revision=self._base.revision,
             base_form=base_form,
-            max_new_tokens=MOST_NEW_TOKENS_STARTER if self._base.is_starter else MOST_NEW_TOKENS,
+            max_new_tokens=self._most_tokens,
         )
+
+    @property
+    def _most_tokens(self) -> int:
+        """How long a test answer may be: as set for people's, else what most answers stay within."""
+        return self._settings.max_tokens or (MOST_NEW_TOKENS_STARTER if self._base.is_starter else MOST_NEW_TOKENS)
 
     def _fetch_known(self, folder: Path, rows: SuiteRows, name: str) -> bool:
         """Copy the answers of an earlier run to the same questions by the same weights, if there are any."""
@@ -119,6 +124,8 @@ class Scoring:
         for known in self._versions.all_scores():
             details = known.details
             if (details["suite_sha256"], details["base"]) != (rows.sha256, self._base.fingerprint):
+                continue
+            if details.get("most_tokens", self._most_tokens) != self._most_tokens:
                 continue
             source = predictions_file(self._home.run_dir(details["run"]), rows.suite, name)
             if name in (known.version, *details["beside"]) and source != target and source.exists():
@@ -137,6 +144,7 @@ class Scoring:
             "dataset": None if rows.suite == GENERAL else run.dataset,
             "suite_sha256": rows.sha256,
             "base": self._base.fingerprint,
+            "most_tokens": self._most_tokens,
         }
         return Score(version, rows.suite, own.n, own.value, lo, hi, details)
 

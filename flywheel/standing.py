@@ -143,6 +143,16 @@ class Standing:
             f"(`{self._base.name}`, {self._base.fingerprint})"
         )
 
+    def base_remedy(self, version: Version) -> str | None:
+        """What to do about a version whose files are fine and whose base is not here; None when its base is."""
+        if self.other_base(version) is None and self._base.folder is not None:
+            return None
+        if self._base.folder is None or self._base.fingerprint is None:
+            return f"Start the app once, which fetches `{self._base.name}`; then try again."
+        if version.base == self._base.name:
+            return f"Set FLYWHEEL_BASE_MODEL to `{version.base}` as it was then, or train again on what it is now."
+        return f"Start Flywheel with FLYWHEEL_BASE_MODEL set to `{version.base}`, or train again on this base."
+
 
 @functools.lru_cache(maxsize=64)
 def _adapter_problems(

@@ -187,8 +187,8 @@ class Versions:
 
     def _refuse_damaged(self, version: Version, purpose: str = "served") -> None:
         if problems := self._standing.problems(version, fresh=True):
-            told = "; ".join(problems)
-            raise Damaged(f"{version.id} cannot be {purpose}: {told}. Restore its files from a backup, or train again.")
+            remedy = self._standing.base_remedy(version) or "Restore its files from a backup, or train again."
+            raise Damaged(f"{version.id} cannot be {purpose}: {'; '.join(problems)}. {remedy}")
 
     def _version(self, name: str) -> Version:
         if name == BASE_VERSION:

@@ -138,6 +138,21 @@ def test_turns_carry_what_led_to_them(desk: Desk) -> None:
     ]
 
 
+def test_answers_that_a_program_told_are_no_answers_of_a_model(desk: Desk) -> None:
+    example = desk.corrected("first", "one", "uno")
+    given = desk.conversations.add_turn(
+        conversation_id=example.conversation_id or "",
+        parent_id=example.turn_id,
+        role="assistant",
+        content="made up",
+        details={"given": True},
+        by=GUEST.id,
+    )
+    assert given.state == "complete"
+    rows = [json.loads(line) for line in export_lines(desk.exporter, OWNER, what="turns")]
+    assert [row["messages"][-1]["content"] for row in rows] == ["one"]
+
+
 def test_feedback_stands_beside_the_answer(desk: Desk) -> None:
     example = desk.corrected("q", "a", "b")
     desk.feedback.correct(example.turn_id or "", "b", by=GUEST.id)

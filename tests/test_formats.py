@@ -18,7 +18,7 @@ from flywheel.formats import Pair, format_of, from_row
 from flywheel.imports import ImportReport, import_bytes
 from flywheel.tasks.chat import ChatTask
 from storage.examples import NewExample
-from tests.support.desk import OWNER, REVIEWER, Desk, asked
+from tests.support.desk import OWNER, REVIEWER, STARTER_DATA, Desk, asked
 
 TALK = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
 WEBUI: dict[str, Any] = {
@@ -43,6 +43,8 @@ ROWS: list[tuple[str, dict[str, Any], Pair]] = [
         Pair([{"role": "system", "content": "s"}, *asked("q")], "a"),
     ),
     ("alpaca", {"instruction": "q", "output": "a"}, Pair(asked("q"), "a")),
+    ("question", {"term": "t", "question": "q", "correction": "a"}, Pair(asked("q"), "a")),
+    ("question", {"term": "t", "question": "q", "sql": "a"}, Pair(asked("q"), "a")),
     ("alpaca", {"instruction": "q", "input": "i", "output": "a"}, Pair(asked("q\ni"), "a")),
     (
         "alpaca",
@@ -202,3 +204,10 @@ def test_file_of_nothing_to_export_is_whole(desk: Desk, tmp_path: Path) -> None:
     desk.examples.add_many([NewExample(asked("q"), "a", state="approved")], by=OWNER.id)
     assert export_file(desk.exporter, OWNER, tmp_path / "x.parquet", format="openai") == 1
     assert json.loads((tmp_path / "x.parquet").read_text())["messages"] == TALK
+
+
+def test_the_starters_own_files_can_be_imported(desk: Desk) -> None:
+    for name in ("corrections", "phrasings"):
+        content = (STARTER_DATA / name / "big_ticket.jsonl").read_bytes()
+        report = import_bytes(desk.importer, REVIEWER, "big_ticket.jsonl", content)
+        assert report.bad == [] and report.added + report.duplicates == content.count(b"\n")

@@ -178,8 +178,9 @@ def test_a_version_of_another_base_never_serves(station: Station, make: Make) ->
     before = config.read_text()
     config.write_text(before + "\n")
     try:
-        with pytest.raises(Damaged, match="trained on other weights"):
+        with pytest.raises(Damaged, match="trained on other weights") as refused:
             station.versions.promote(OWNER, "v1")
+        assert "FLYWHEEL_BASE_MODEL" in str(refused.value) and "backup" not in str(refused.value)
         with pytest.raises(Damaged, match="trained on other weights"):
             station.versions.adapter("v1")
     finally:

@@ -134,6 +134,8 @@ def answer(
     """Answer each row's prompt greedily, in batches of like length; returns the answers in the rows' order."""
     texts = [tokenizer.apply_chat_template(r.prompt, tokenize=False, add_generation_prompt=True) for r in rows]
     prompts = tokens_of(texts, tokenizer)
+    # An answer may take at most half of what the model reads, or no question would fit before a long one.
+    max_new_tokens = min(max_new_tokens, max(1, model.config.max_position_embeddings // 2))
     room = model.config.max_position_embeddings - max_new_tokens
     answers: list[dict[str, Any]] = [
         {"index": index, "text": "", "finish_reason": "prompt_too_long", "tokens": 0} for index in range(len(rows))

@@ -10,6 +10,7 @@ from flywheel.roles import Principal, Role
 from flywheel.serving.engine import Sampling
 from flywheel.serving.local import LocalEngine
 from flywheel.tasks.chat import ChatTask
+from flywheel.tasks.sql import SqlTask
 from storage.home import Home
 from tests.support.chatting import ANN, ANSWERS, COUNT, RAMBLE, SQL, App, long_text, make_app
 
@@ -178,4 +179,16 @@ def test_owner_says_how_answers_are_drawn(tmp_path: Path, engine: LocalEngine) -
 def test_longer_answers_have_longer_to_come(tmp_path: Path, engine: LocalEngine) -> None:
     app = make_app(Home.open(tmp_path / "home"), engine, ChatTask(""), max_tokens=4096)
     assert app.chat.usual_sampling().deadline_s == 4 * ChatTask.answer_seconds
+    app.database.close()
+
+
+def test_base_too_small_for_the_tables_is_told_as_such(tmp_path: Path, engine: LocalEngine, task: SqlTask) -> None:
+    wide = SqlTask(task._sandbox, system_prompt="orders(id INTEGER) " * 200, single_turn=True, examples=[])
+    app = make_app(Home.open(tmp_path / "home"), engine, wide)
+    with pytest.raises(InvalidInput, match=r"the tables of the database.* Set FLYWHEEL_BASE_MODEL") as refused:
+        app.ask(ANN, COUNT)
+    assert "Shorten" not in str(refused.value)
+    with pytest.raises(InvalidInput, match="the system message leaves no room"):
+        list(app.chat.complete(Principal("local:owner", Role.OWNER), (), COUNT, system="Be brief. " * 200))
+    assert app.turns() == []
     app.database.close()
