@@ -14,6 +14,7 @@ from typing import Any
 from flywheel.serving.engine import Generation, Sampling, Stream
 from flywheel.serving.thinking import Said, parted
 from flywheel.tasks.sql import SqlOutcome
+from flywheel.tasks.tools import told
 from storage.conversations import Turn
 from storage.ids import new_id
 
@@ -73,6 +74,7 @@ class Reply:
         self._asked, self._stream, self._run, self._store = asked, stream, run, store
         self._written, self._said = "", Said("", "")
         self._kept = False
+        self._agreed: bool | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -119,6 +121,8 @@ class Reply:
         try:
             if state == "complete":
                 outcome = self._run(said.text)
+            if outcome is not None and generation.words is not None:
+                outcome, self._agreed = told(outcome, generation.words)
         finally:
             # Even if running the statement failed in a way nobody foresaw, the answer was given and is kept.
             turn = self._store(self.id, said.text, state, self._details(generation, outcome))
@@ -142,6 +146,7 @@ class Reply:
             "error": generation.error,
             "left_out": self._asked.left_out,
             "thinking": self._said.thinking or None,
+            "words": None if generation.words is None else {"said": generation.words, "agreed": self._agreed},
             "sql": None if outcome is None else stored_outcome(outcome),
         }
 

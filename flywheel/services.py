@@ -48,6 +48,8 @@ from flywheel.settings import Settings
 from flywheel.standing import Standing
 from flywheel.standins import StandIns
 from flywheel.tasks.build import Task, build_task
+from flywheel.tasks.sql import SqlTask
+from flywheel.tasks.tools import sql_tool
 from flywheel.teacher import Teacher
 from flywheel.training import Training
 from flywheel.usage import Usage
@@ -198,7 +200,7 @@ def _compose(
     scoring = Scoring(version_store, home, base, task, settings)
     publications = PublicationStore(database)
     versions = Versions(version_store, home, Standing(version_store, runs, home, base), publications)
-    engine = _engine(settings, base, versions, load)
+    engine = _engine(settings, base, versions, load, task)
     undo.callback(engine.close)
     versions.on_served = _warmer(engine)
     rules = _rules(engine, settings)
@@ -255,7 +257,7 @@ def _compose(
     )
 
 
-def _engine(settings: Settings, base: BaseModel, versions: Versions, load: bool) -> Engine:
+def _engine(settings: Settings, base: BaseModel, versions: Versions, load: bool, task: Task) -> Engine:
     if not base.is_remote:
         # The fetch has a patience of its own, which ends when the process does.
         fetch = BaseFetch(base, Hub(settings.hub_endpoint, settings.hub_token, Patience(read_s=3)))
@@ -271,7 +273,8 @@ def _engine(settings: Settings, base: BaseModel, versions: Versions, load: bool)
     # Not at the top: its client library is of no use to anybody else, and takes its time to load.
     from flywheel.serving.remote import RemoteEngine
 
-    return RemoteEngine(settings.openai_base_url, base.name, settings.openai_api_key)
+    tool = sql_tool(task) if settings.tools and isinstance(task, SqlTask) else None
+    return RemoteEngine(settings.openai_base_url, base.name, settings.openai_api_key, tool=tool)
 
 
 def _hub(settings: Settings) -> Callable[[], Hub]:

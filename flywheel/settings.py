@@ -76,6 +76,9 @@ class Settings:
         "local",
         "`local`: the model runs in this process; `openai`: it runs at any OpenAI-compatible server",
     )
+    tools: bool = _setting(
+        "FLYWHEEL_TOOLS", "on", "`on`: a model at a server runs its SQL as a tool, where it can; `off`: it writes SQL"
+    )
     openai_base_url: str = _setting(
         "OPENAI_BASE_URL", OPENAI_URL, "address of that server, for example `http://localhost:11434/v1`"
     )
@@ -188,6 +191,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         compare_share=number("FLYWHEEL_COMPARE_SHARE", raw["compare_share"], 0, 1, "a number from 0 to 1"),
         database=str(path_of("FLYWHEEL_DATABASE", raw["database"])) if raw["database"] else "",
         engine=raw["engine"],
+        tools=_choice("FLYWHEEL_TOOLS", raw["tools"], ("on", "off")) == "on",
         openai_base_url=raw["openai_base_url"].rstrip("/"),
         openai_api_key=raw["openai_api_key"],
         teacher_model=served_name("FLYWHEEL_TEACHER_MODEL", raw["teacher_model"]),

@@ -63,6 +63,8 @@ class Generation:
     """Mean natural logarithm of the probability that the model itself (temperature 1) gave to each generated token."""
     first_token_s: float | None = None
     total_s: float = 0.0
+    words: str | None = None
+    """What the model said of the result of the statement in `text`, which it ran as a tool; None where it ran none."""
     error: str | None = None
     """Why there is no (whole) answer, fit for a person; only with finish_reason `error`."""
 

@@ -18,7 +18,8 @@ import openai
 
 from flywheel.errors import InvalidInput, NotFound, TooMany, Unavailable
 from flywheel.serving.engine import BASE_VERSION, FinishReason, Generation, Message, Sampling, Stream
-from flywheel.serving.remote_answer import Dialect, Failed, Request, Timing
+from flywheel.serving.remote_answer import Failed, Request, Timing
+from flywheel.serving.remote_dialect import Dialect
 from flywheel.serving.remote_watch import Lookout
 from flywheel.serving.remote_words import (
     Server,
@@ -27,6 +28,7 @@ from flywheel.serving.remote_words import (
     is_unreachable,
     limit_named,
 )
+from flywheel.tasks.tools import Tool
 
 MOST_AT_ONCE = 32
 LEAST_ANSWER = 32
@@ -49,11 +51,15 @@ log = logging.getLogger(__name__)
 class RemoteEngine:
     """Answers through another server, up to 32 answers at once."""
 
-    def __init__(self, url: str, model: str, key: str = "", *, timing: Timing | None = None) -> None:
+    def __init__(
+        self, url: str, model: str, key: str = "", *, timing: Timing | None = None, tool: Tool | None = None
+    ) -> None:
         """Start looking for the server in the background; `ready` tells when it is there.
 
         `url` is the address that `/chat/completions` is appended to, `model` its name there; `key` may be empty.
+        `tool` is offered to the model with each question, as long as the server takes tools.
         """
+        self._tool = tool
         self._server, self._timing = Server(url.rstrip("/"), model, key), timing or Timing()
         self._lookout, self._dialect = Lookout(self._server, self._timing), Dialect()
         self._opening = threading.Lock()
@@ -197,7 +203,7 @@ class RemoteEngine:
         if call.take():
             request = Request(
                 self._client, self._server, self._dialect, self._timing, call, messages, sampling,
-                self._room(call.waiting.prompt_tokens, sampling.max_new_tokens),
+                self._room(call.waiting.prompt_tokens, sampling.max_new_tokens), self._tool,
             )  # fmt: skip
             call.finish(await self._answer(call, request))
 

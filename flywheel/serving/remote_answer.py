@@ -1,13 +1,11 @@
 """One answer from an OpenAI-compatible server: what is sent, when it is tried again, and how the stream is read.
 
-Only fields that any server knows are sent; one that a server refuses all the same is left out from then on, and the
-log says so. Nothing is tried again once a piece of the answer has come. Knows no threads and no readiness.
+Nothing is tried again once a piece of the answer has come. Knows no threads and no readiness.
 """
 
 import asyncio
 import logging
 import random
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +15,14 @@ import openai
 
 from flywheel.serving.engine import FinishReason, Generation, Message, Sampling, Stream
 from flywheel.serving.pieces import Pieces
-from flywheel.serving.remote_words import Server, explain, is_passing, is_too_long, retry_after
+from flywheel.serving.remote_dialect import Dialect
+from flywheel.serving.remote_tools import Calls, hinted
+from flywheel.serving.remote_words import Server, explain, is_passing, retry_after
 from flywheel.serving.thinking import CLOSE, OPEN
+from flywheel.tasks.tools import Tool
 
 USAGE_WAIT_S = 2.0
 """How long the server may take, once the answer has ended, to say how many tokens it was."""
-REFUSALS = (400, 422)
 THOUGHTS = ("reasoning_content", "reasoning")
 """Where servers put what a reasoning model thinks, apart from its answer."""
 log = logging.getLogger(__name__)
@@ -50,47 +50,18 @@ class Failed(Exception):
     """The answer ended before its end; the words are for a person."""
 
 
-class Dialect:
-    """Which of the optional fields this server takes: learnt from its refusals, kept as long as the engine lives."""
-
-    def __init__(self) -> None:
-        self._refused: set[str] = set()
-
-    def fields(self, sampling: Sampling, most: int) -> dict[str, Any]:
-        """The fields of a request beside model and messages. Stop texts are ours to watch for, on any server."""
-        wanted: dict[str, Any] = {"temperature": sampling.temperature, "stream_options": {"include_usage": True}}
-        wanted["max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"] = most
-        if sampling.top_p < 1:
-            wanted["top_p"] = sampling.top_p
-        if sampling.seed is not None:
-            wanted["seed"] = sampling.seed
-        return {name: value for name, value in wanted.items() if name not in self._refused}
-
-    def learn(self, error: Exception, sent: dict[str, Any]) -> bool:
-        """Whether the server refused one of the fields sent, so that the request is worth repeating without it."""
-        if not isinstance(error, openai.APIStatusError) or error.status_code not in REFUSALS or is_too_long(error):
-            return False
-        told = f"{error} {error.body}"
-        named = [name for name in sent if error.param == name]
-        named = named or [name for name in sent if re.search(rf"(?<!\w){name}(?!\w)", told)]
-        if not named:
-            return False
-        self._refused.add(named[0])
-        instead = " and `max_completion_tokens` is sent instead" if named[0] == "max_tokens" else ""
-        log.warning("the server refuses the field `%s`; it is left out from now on%s", named[0], instead)
-        return True
-
-
 class Answer:
     """The text as it comes; stop texts end it, and characters sent in halves are put together."""
 
-    def __init__(self, stream: Stream, sampling: Sampling) -> None:
+    def __init__(self, stream: Stream, sampling: Sampling, tool: Tool | None = None) -> None:
+        self.calls = Calls(tool) if tool else None
         self.finish_reason: FinishReason | None = None
         self.filtered = False
         self.pieces = 0
         self.usage: tuple[int, int] | None = None
         """Tokens of prompt and answer, when the server told."""
         self.first_token_s: float | None = None
+        self._earlier = (0, 0)
         self._stream, self._half, self._text = stream, "", ""
         self._thinking: bool | None = None
         """Whether thoughts are coming; None before anything came, False once the answer began."""
@@ -117,7 +88,9 @@ class Answer:
                 self._think(thought)
                 break
         content = getattr(delta, "content", None)
-        if isinstance(content, str) and content:
+        if self.calls is not None:
+            self._collect(self.calls, content, getattr(delta, "tool_calls", None))
+        elif isinstance(content, str) and content:
             self._add(content)
         if self._stops is not None and self._stops.stopped:
             self.finish_reason = "stop"
@@ -127,11 +100,30 @@ class Answer:
             self.finish_reason = "length" if reason == "length" else "stop"
         return True
 
+    def next_round(self) -> None:
+        """The results of calls are sent, and the model goes on."""
+        self._earlier, self.usage, self.finish_reason = self.used or self._earlier, None, None
+
+    @property
+    def used(self) -> tuple[int, int] | None:
+        """Tokens of prompts and answers, of all rounds."""
+        return self.usage and (self._earlier[0] + self.usage[0], self._earlier[1] + self.usage[1])
+
     def end(self) -> None:
         """Pass on what was held back."""
+        if self.calls is not None and (text := self.calls.text):
+            self._add(text)
         rest = self._half.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         self._half = ""
         self._give(rest if self._stops is None else self._through(rest) + self._stops.finish())
+
+    def _collect(self, calls: Calls, content: Any, parts: Any) -> None:
+        """Keep what comes until it is known whether it is words or stands beside a call."""
+        if isinstance(content, str) and content:
+            self._count()
+            calls.words += content
+        if calls.read(parts):
+            self._count()
 
     def _think(self, thought: str) -> None:
         """Pass on a piece of thought, in tags as models write them that send all as one text. Afterthoughts: not."""
@@ -191,25 +183,44 @@ class Request:
         messages: Sequence[Message],
         sampling: Sampling,
         most: int,
+        tool: Tool | None = None,
     ) -> None:
-        """`most` is how many tokens the answer may have."""
+        """`most` is how many tokens the answer may have; `tool` is offered to the model, where the server takes it."""
         self._create: Any = client.chat.completions.create
         self._server, self._dialect, self._timing = server, dialect, timing
         self._stream, self._messages, self._sampling, self._most = stream, messages, sampling, most
-        self.answer = Answer(stream, sampling)
+        self._tool = tool
+        self.answer = Answer(stream, sampling, tool)
 
     async def run(self) -> None:
         """Have it answered; `answer` holds what came. Raises an APIError when nothing did, Failed when not all did."""
-        tries = 0
+        await self._round()
+        calls = self.answer.calls
+        while calls is not None and calls.open and not calls.over:
+            await calls.run()
+            self.answer.next_round()
+            try:
+                await self._round()
+            except (Failed, openai.APIError) as error:
+                if not calls.ran:
+                    raise
+                # The statement ran, so there is an answer without the model's words about it.
+                log.warning("%s said nothing of a result: %s", self._server.url, error)
+                calls.open, calls.words, self.answer.finish_reason = [], "", "stop"
+        if calls is not None and calls.done and not calls.text:
+            raise Failed(f"The model called its tool wrongly {len(calls.done)} times. Ask again, in other words.")
+
+    async def _round(self) -> None:
+        tries, before = 0, self.answer.pieces
         while True:
-            sent = self._dialect.fields(self._sampling, self._most)
+            sent = self._dialect.fields(self._sampling, self._most, self._tool)
             try:
                 await self._read(sent)
                 return
             except Failed:
                 raise
             except Exception as error:
-                if self.answer.pieces:
+                if self.answer.pieces > before:
                     why = explain(error, self._server)
                     raise Failed(f"The answer was cut off: {why}. What had come is kept.") from error
                 if self._dialect.learn(error, sent):
@@ -225,7 +236,7 @@ class Request:
         """What became of it. Where the server told no numbers of tokens, they are estimates."""
         answer, waiting = self.answer, self._stream.waiting
         answer.end()
-        prompt, completion = answer.usage or (waiting.prompt_tokens, answer.pieces)
+        prompt, completion = answer.used or (waiting.prompt_tokens, answer.pieces)
         return replace(
             waiting,
             text=answer.text,
@@ -233,14 +244,18 @@ class Request:
             error=error,
             prompt_tokens=prompt,
             completion_tokens=completion,
-            tokens_estimated=answer.usage is None,
+            tokens_estimated=answer.used is None,
+            words=answer.calls.said if answer.calls else None,
             first_token_s=answer.first_token_s,
             total_s=time.monotonic() - self._stream.submitted,
         )
 
     async def _read(self, sent: dict[str, Any]) -> None:
         answer, loop = self.answer, asyncio.get_running_loop()
-        events = await self._create(model=self._server.model, messages=list(self._messages), stream=True, **sent)
+        messages: list[Any] = list(self._messages)
+        if self._tool is not None and "tools" in sent:
+            messages = [*hinted(messages, self._tool), *(self.answer.calls.told if self.answer.calls else [])]
+        events = await self._create(model=self._server.model, messages=messages, stream=True, **sent)
         try:
             async with events, asyncio.timeout(None) as patience:
                 async for event in events:

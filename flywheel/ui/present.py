@@ -132,6 +132,8 @@ def answer(item: ThreadItem) -> str:
     """A whole answer: thoughts folded, its words or its result, how it ended, the version, the correction."""
     turn, sql = item.turn, item.turn.details.get("sql")
     body = _sql_answer(sql, turn.id) if sql else prose(turn.content)
+    if (turn.details.get("words") or {}).get("agreed") is False:
+        body += f'\n\n<span class="fw-standing">{escape(say("chat.own_sentence"))}</span>'
     thoughts = turn.details.get("thinking")
     shown = folded(say("chat.thoughts"), plain(str(thoughts))) if thoughts else ""
     parts = [shown, body if body.strip() else "", _ending(turn)]

@@ -40,6 +40,8 @@ class OpenAIServer:
     answer: Callable[[list[dict[str, str]]], str] = lambda messages: f"You said: {messages[-1]['content']}"
     models: dict[str, dict[str, Any]] | None = field(default_factory=lambda: {"parrot": {}})
     """Name → more fields of its entry; None: there is no list of models."""
+    calls: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] | None = None
+    """Which calls of tools to answer with, instead of words where there are some; None: the field is unknown here."""
     key: str = ""
     """Wanted from everybody, unless empty."""
     pause: float = 0.0
@@ -179,13 +181,21 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(status, error, headers)
         elif box.models and body["model"] not in box.models:
             self._error(404, f"The model `{body['model']}` does not exist.", "model_not_found")
-        elif unknown := [name for name in body if name not in KNOWN_FIELDS or name in box.refuses]:
+        elif unknown := [name for name in body if name not in self._known() or name in box.refuses]:
             self._error(400, f"Unsupported parameter: '{unknown[0]}' is not supported.", "unsupported_parameter")
         else:
             return False
         return True
 
+    def _known(self) -> frozenset[str]:
+        return KNOWN_FIELDS | ({"tools"} if self.box.calls else set())
+
     def _answer(self, body: dict[str, Any]) -> None:
+        calls = self.box.calls(body["messages"]) if self.box.calls and body.get("tools") else []
+        if calls:
+            self._begin()
+            self._stream_calls(calls)
+            return
         text = self.box.answer(body["messages"])
         words = text.split(" ")
         pieces = [word if i == 0 else f" {word}" for i, word in enumerate(words)]
@@ -194,15 +204,34 @@ class _Handler(BaseHTTPRequestHandler):
             message = {"role": "assistant", "content": text}
             self._json(200, {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage})
             return
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self._begin()
         try:
             self._stream(pieces, usage if self.box.tells_usage and body.get("stream_options") else None)
         except OSError:
             self.box.left.set()
             self.close_connection = True
+
+    def _begin(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def _stream_calls(self, calls: list[dict[str, Any]]) -> None:
+        """As servers do: the name first, then the arguments a few characters at a time."""
+        self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": None}}]})
+        for index, call in enumerate(calls):
+            head = {"index": index, "id": f"call_{index}", "type": "function"}
+            function = {"name": call["name"], "arguments": ""}
+            self._event({"choices": [{"index": 0, "delta": {"tool_calls": [{**head, "function": function}]}}]})
+            text = call["arguments"]
+            for at in range(0, len(text), 7):
+                part = {"index": index, "function": {"arguments": text[at : at + 7]}}
+                self._event({"choices": [{"index": 0, "delta": {"tool_calls": [part]}}]})
+        self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+        self._event({"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}})
+        self._chunk(b"data: [DONE]\n\n")
+        self._chunk(b"")
 
     def _stream(self, pieces: list[str], usage: dict[str, int] | None) -> None:
         box = self.box
