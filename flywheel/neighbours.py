@@ -1,8 +1,9 @@
-"""Which texts are nearly the same: exact search by shared words, cheap enough for tens of thousands of questions.
+"""Which texts are nearly the same: exact search by shared words, cheap enough for a hundred thousand questions.
 
 Pure. Two texts are near-duplicates when the words they share are at least 0.8 of the words that either has (values such
 as numbers and names count as words). The search is exact, not sampled: two such texts must share one of their rarest
-words, so only texts that share one are compared. Beyond about 100,000 texts a sampled signature would be the way.
+words, and from it on have so many left that they can share enough; only texts that do are compared. So questions of one
+pattern that differ in a value cost nothing, however many there are.
 """
 
 import math
@@ -36,22 +37,27 @@ class Neighbours:
         for text in texts:
             frequency.update(text)
         self._rank = {word: (count, word) for word, count in frequency.items()}
-        # By rare word and by group: the texts that have it, each with how many words stand from there on.
-        self._holders: dict[str, dict[int, list[tuple[frozenset[str], int]]]] = {}
+        # By rare word, then by how many words the text has and has left from there on: the texts of each group.
+        self._holders: dict[str, dict[tuple[int, int], dict[int, list[frozenset[str]]]]] = {}
 
     def add(self, text: frozenset[str], group: int) -> None:
         """Make `text` findable as a member of `group`."""
         for place, word in enumerate(self._rarest(text)):
-            self._holders.setdefault(word, {}).setdefault(group, []).append((text, len(text) - place))
+            alike = self._holders.setdefault(word, {}).setdefault((len(text), len(text) - place), {})
+            alike.setdefault(group, []).append(text)
 
     def groups(self, text: frozenset[str], current: Callable[[int], int]) -> set[int]:
         """Groups that hold a near-duplicate of `text`; `current` gives what a group was merged into since."""
         found: set[int] = set()
         for place, word in enumerate(self._rarest(text)):
-            for group, members in self._holders.get(word, {}).items():
-                # One near-duplicate decides for its group: large groups cost no more than small ones.
-                if current(group) not in found and _any_near(text, len(text) - place, members):
-                    found.add(current(group))
+            for (size, left), groups in self._holders.get(word, {}).items():
+                # The words before the rarest shared one are not shared: with too few left there is no need to compare.
+                if not _enough(min(left, len(text) - place), len(text), size):
+                    continue
+                for group, members in groups.items():
+                    # One near-duplicate decides for its group: large groups cost no more than small ones.
+                    if current(group) not in found and any(near(text, other) for other in members):
+                        found.add(current(group))
         return found
 
     def _rarest(self, text: frozenset[str]) -> list[str]:
@@ -60,18 +66,14 @@ class Neighbours:
         return sorted(text, key=self._rank.__getitem__)[:kept]
 
 
-def _any_near(text: frozenset[str], left: int, members: list[tuple[frozenset[str], int]]) -> bool:
-    """Whether a member shares enough; `left` words remain on each side from the rare word that both have on.
+def near(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two texts, as their words, are near-duplicates."""
+    return _enough(len(one & other), len(one), len(other))
 
-    The words before the rarest shared one are not shared, so most members are ruled out without comparing words.
-    """
-    size = len(text)
-    for other, other_left in members:
-        # Shared words are 4/5 of all when nine times the shared are four times both sizes.
-        enough = 4 * (size + len(other))
-        if 9 * left >= enough and 9 * other_left >= enough and 9 * len(text & other) >= enough:
-            return True
-    return False
+
+def _enough(shared: int, one: int, other: int) -> bool:
+    """Whether so many shared words are 4/5 of all: nine times the shared are then four times both sizes."""
+    return 9 * shared >= 4 * (one + other)
 
 
 def clusters(texts: Sequence[str]) -> list[int]:
