@@ -78,6 +78,8 @@ EVENTS: dict[str, Role] = {
     "review_undo": Role.REVIEWER,
     "review_reject": Role.REVIEWER,
     "review_reject_key": Role.REVIEWER,
+    "alike_approve": Role.REVIEWER,
+    "alike_reject": Role.REVIEWER,
     "data_open": Role.REVIEWER,
     "data_open_examples": Role.REVIEWER,
     "data_examples": Role.REVIEWER,

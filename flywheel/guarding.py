@@ -3,12 +3,11 @@
 The one place that knows whose rows the limits are for. What the limits say is the matter of `poisoning`.
 """
 
-import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from flywheel.fresh import Fresh
 from flywheel.poisoning.limits import Held, Limits, held_back
 from flywheel.poisoning.patterns import Found, bursts, phrases, repeats
 from flywheel.poisoning.sent import sent
@@ -18,8 +17,6 @@ from storage.examples import Example, ExampleStore
 
 MOST_READ = 100_000
 """Rows of each state that are looked through for flags, the newest first."""
-SHARE_OF_TIME = 0.05
-"""Flags are made anew for whoever asks, unless that would take more of the time than this."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +45,7 @@ class Guard:
         self._limits = limits
         self._is_guest = is_guest
         self._own_words = own_words
-        self._lock = threading.Lock()
-        self._flags: dict[str, list[str]] = {}
-        self._made, self._took = float("-inf"), 0.0
+        self._flags = Fresh(self._look)
 
     def from_guest(self, example: Example) -> bool:
         """Whether the limits are for this example: a guest said it in the chat."""
@@ -74,14 +69,7 @@ class Guard:
         Looks at guests' rows that are undecided or approved. May be some seconds old where there are very many.
         """
         require(who, Role.REVIEWER)
-        with self._lock:
-            began = time.monotonic()
-            if began - self._made > self._took / SHARE_OF_TIME:
-                self._flags = self._look()
-                self._made = time.monotonic()
-                # What is quick is never old.
-                self._took = max(0.0, self._made - began - 0.05)
-            return self._flags
+        return self._flags.get()
 
     def _look(self) -> dict[str, list[str]]:
         states = (*LIVE, "quarantined")

@@ -90,6 +90,10 @@ def _data(commands: Commands) -> None:
     edit = _command(actions, "edit", "approve with another completion")
     edit.add_argument("ids", nargs=1, metavar="ID")
     edit.add_argument("--completion", required=True, metavar="FILE", help="a file, or - for standard input")
+    alike = _command(actions, "alike", "what waits and asks nearly the same, as clusters, the largest first")
+    alike.add_argument("--limit", type=_positive, default=50)
+    for action in (approve, reject):
+        action.add_argument("--alike", action="store_true", help="also all that waits and asks nearly the same")
     for action in (approve, edit):
         action.add_argument("--keep", metavar="REASON", help="approve although it holds personal data or secrets")
     freeze = _command(commands, "freeze", "a dataset version from what is approved now")

@@ -174,6 +174,20 @@ def _login_link(record: Record) -> str:
     return "\n".join(record["links"])
 
 
+def _review(record: Record) -> str:
+    if "pairs" not in record:
+        return pairs(record)
+    lines = [f"{record['count']} wait that ask nearly the same:"]
+    for pair in record["pairs"]:
+        copies = f" ({pair['copies']} copies)" if pair["copies"] > 1 else ""
+        lines.append(f"  {pair['id']}  {_line(pair['question'])} → {_line(pair['completion'])}{copies}")
+    return "\n".join(lines)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:80]
+
+
 def _reviewers(record: Record) -> str:
     if "links" in record:
         return _login_link(record) + "\nIt works once, for a week."
@@ -236,6 +250,7 @@ FORMATTERS = report_wheel.FORMATTERS | {
     "status": _status,
     "evaluate": _evaluate,
     "keys": _keys,
+    "review": _review,
     "reviewers": _reviewers,
     "usage": _usage,
     "merge": _merge,

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from flywheel import addresses, bundled
+from flywheel.alike import Alike
 from flywheel.backups import Backups
 from flywheel.base_fetch import BaseFetch
 from flywheel.base_model import BaseModel, base_model
@@ -111,6 +112,7 @@ class Services:
     guard: Guard
     curation: Curation
     inbox: Inbox
+    alike: Alike
     datasets: Datasets
     importer: Importer
     exporter: Exporter
@@ -242,6 +244,7 @@ def _compose(
         guard=guard,
         curation=curation,
         inbox=Inbox(queue, QueueStore(database), curation, TagStore(database), leases, eyes, datasets, version_store),
+        alike=Alike(examples, curation),
         datasets=frozen,
         importer=Importer(examples, task, rules),
         exporter=Exporter(examples, datasets, conversations, feedback, ConsentStore(database)),

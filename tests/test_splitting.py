@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flywheel.neighbours import Neighbours, normalise, words
+from flywheel.neighbours import Neighbours, clusters, near, normalise, words
 from flywheel.splitting import Entry, Split, split
 
 SENTENCES = [f"question number {i} about topic {i * 7} and thing {i * 13}" for i in range(400)]
@@ -149,11 +149,26 @@ def test_normalising_keeps_values() -> None:
 @given(st.lists(st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=12), min_size=2, max_size=25))
 def test_neighbours_are_found_exactly(texts: list[list[str]]) -> None:
     sets = [words(" ".join(text)) for text in texts]
-    near = Neighbours(sets)
+    found = Neighbours(sets)
     for i, one in enumerate(sets):
         expected = {j for j, other in enumerate(sets[:i]) if len(one & other) * 5 >= len(one | other) * 4}
-        assert near.groups(one, lambda group: group) == expected
-        near.add(one, i)
+        assert found.groups(one, lambda group: group) == expected
+        found.add(one, i)
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=12), min_size=1, max_size=20))
+def test_clusters_are_what_near_duplicates_link(texts: list[list[str]]) -> None:
+    joined = [" ".join(text) for text in texts]
+    numbers, sets = clusters(joined), [words(text) for text in joined]
+    linked = {i: {j for j, other in enumerate(sets) if near(one, other)} for i, one in enumerate(sets)}
+    for i, found in linked.items():
+        assert {numbers[j] for j in found} == {numbers[i]}
+    for number in set(numbers):
+        members = {i for i, of in enumerate(numbers) if of == number}
+        reached = {min(members)}
+        while grown := {j for i in reached for j in linked[i]} - reached:
+            reached |= grown
+        assert reached == members
 
 
 VOCABULARY = [f"word{i} and value{i} of kind{i}" for i in range(12)]
@@ -189,6 +204,10 @@ def test_nothing_ever_changes_side(history: list[list[Entry]], chance: random.Ra
             assert placed.get(id, (place.side,))[0] == place.side
             assert place.side != "train" or text[id] not in tested
             placed.setdefault(id, (place.side, place.group))
+        sides_of: dict[str, set[str]] = {}
+        for id, place in result.placements.items():
+            sides_of.setdefault(text[id], set()).add(place.side)
+        assert all(len(found) == 1 for found in sides_of.values()), "no question stands on two sides"
         tested |= {text[id] for id, place in result.placements.items() if place.side == "test"}
         for group in {place.group for place in result.placements.values()}:
             assert len({p.side for p in result.placements.values() if p.group == group}) == 1

@@ -1,6 +1,6 @@
 """What the limits for guests noticed of an item, as a section of it. Pure; knows no service."""
 
-from flywheel.curation import Item
+from flywheel.items import Item
 from flywheel.ui import markup
 
 

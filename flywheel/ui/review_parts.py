@@ -5,40 +5,22 @@ here and nowhere else, so that a package adds a section without touching the pag
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal, Protocol
-
-import gradio as gr
 
 from flywheel.items import Item
 from flywheel.redaction.redact import find
 from flywheel.roles import Principal
 from flywheel.services import Services
 from flywheel.ui import markup
+from flywheel.ui.review_alike import AlikePanel
 from flywheel.ui.review_flags import noticed
+from flywheel.ui.review_place import Place as Place
+from flywheel.ui.review_place import State as State
 
-State = tuple[str, str] | None
-"""The item on the page and the event it was read at: a decision on anything newer is refused by the service."""
 Part = Callable[[Item], str]
 """One section of an item as markup; empty where there is nothing to say."""
 SHOWN_TURNS = 8
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a panel may use of the page when it wires its events."""
-
-    current: gr.State
-    """Holds a State; hand it to handlers as an input."""
-    completion: gr.Textbox
-    """The proposal as it stands in the box."""
-    shown: Sequence[Any]
-    """Outputs of `open`: the item drawn anew."""
-    fresh: Sequence[Any]
-    """Outputs of `refresh`: the queue and its first item drawn anew."""
-    open: Callable[[str | None, gr.Request], tuple[Any, ...]]
-    refresh: Callable[[gr.Request], tuple[Any, ...]]
 
 
 class Panel(Protocol):
@@ -64,7 +46,7 @@ def parts(services: Services) -> list[Part]:
 
 def panels(services: Services) -> list[Panel]:
     """The sections with buttons, in their order on each side."""
-    return []
+    return [AlikePanel(services.alike)]
 
 
 def item_view(sections: Sequence[Part], item: Item) -> str:
