@@ -30,11 +30,11 @@ class Branches:
         """Carries what is clicked in the conversation and in the list: see `marks.SCRIPT`."""
         with gr.Column(visible=False, elem_id="edit-question") as self._body:
             self._text = gr.Textbox(
-                label="Changed question", info=say("chat.edit_hint"), lines=2, max_lines=8, elem_id="edited"
+                label=say("chat.changed_question"), info=say("chat.edit_hint"), lines=2, max_lines=8, elem_id="edited"
             )
             with gr.Row():
-                self._send = gr.Button("Ask again", variant="primary", scale=2, min_width=150)
-                self._cancel = gr.Button("Keep question", min_width=90)
+                self._send = gr.Button(say("chat.ask_again"), variant="primary", scale=2, min_width=150)
+                self._cancel = gr.Button(say("chat.keep_question"), min_width=90, elem_id="keep-question")
 
     def wire(self, answering: dict[str, Any], showing: list[Any]) -> None:
         """`answering`: how the page wires an event that streams an answer; `showing`: what a thread is shown in."""
@@ -73,7 +73,7 @@ class Branches:
     def send(self, turn: str | None, question: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Ask the changed question in the place of the earlier one; both are kept."""
         if turn is None:
-            raise InvalidInput("No question is chosen. Click the pen under the question that you want to change.")
+            raise InvalidInput(say("chat.no_question_chosen"))
         body: Any = gr.Column(visible=False)
         for update in self._follow(request, self._chat.edit(caller(request), turn, question)):
             yield *update, body

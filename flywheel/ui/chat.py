@@ -39,7 +39,7 @@ EXAMPLES = 4
 class ChatPage:
     """Conversation, composer, correction panel, banner."""
 
-    title, path, role = "Chat", "/", Role.GUEST
+    name, path, role = "chat", "/", Role.GUEST
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -62,11 +62,11 @@ class ChatPage:
                 None, js=marks.OPEN_LIST
             )
             gr.Markdown(f"# {say('app.title')}", elem_classes="fw-title")
-            new = gr.Button("New chat", size="sm", scale=0, min_width=110, elem_id="new-chat")
+            new = gr.Button(say("history.new"), size="sm", scale=0, min_width=110, elem_id="new-chat")
         banner = gr.Markdown(visible=False, elem_id="banner")
         learned = LearnedNotice(self._services)
         history = self._chatbot()
-        with gr.Accordion("All rows", open=False, visible=False, elem_id="all-rows") as more:
+        with gr.Accordion(say("chat.all_rows"), open=False, visible=False, elem_id="all-rows") as more:
             rows = gr.Dataframe(interactive=False, show_label=False, max_height=320, wrap=True)
         panel = CorrectionPanel(self._services, conversation, history)
         branches = Branches(self._chat, self.follow, self._present)
@@ -91,7 +91,7 @@ class ChatPage:
     def _chatbot(self) -> gr.Chatbot:
         return gr.Chatbot(
             elem_id="chat",
-            label="Conversation",
+            label=say("chat.conversation"),
             show_label=False,
             scale=1,
             height=None,
@@ -105,13 +105,13 @@ class ChatPage:
 
     def _composer(self) -> gr.Textbox:
         return gr.Textbox(
-            label="Message",
+            label=say("chat.message"),
             show_label=False,
             placeholder=say("chat.placeholder_sql") if self._is_sql else say("chat.placeholder"),
             lines=1,
             max_lines=8,
             autofocus=True,
-            submit_btn="Send",
+            submit_btn=say("chat.send"),
             elem_id="message",
         )
 
@@ -207,7 +207,7 @@ class ChatPage:
         who = caller(request)
         turn_id = answer_at(self._chat.thread(who, conversation), event.index)
         if not isinstance(event.liked, bool | str) or event.liked not in THUMBS:
-            raise InvalidInput(f"`{event.liked}` is no rating. Click one of the two thumbs.")
+            raise InvalidInput(say("chat.no_rating", given=event.liked))
         rating = THUMBS[event.liked]
         self._chat.rate(who, turn_id, rating)
         return turn_id if rating == "down" else None, gr.Column(visible=False)
@@ -266,7 +266,7 @@ def _last(thread: Thread) -> ThreadItem | None:
 
 def _more(thread: Thread) -> Any:
     count = present.more_rows(_last(thread))
-    return gr.Accordion(label=f"All {count} rows", visible=count > 0, open=False)
+    return gr.Accordion(label=say("chat.all_of", count=count), visible=count > 0, open=False)
 
 
 def _frame(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
@@ -274,4 +274,6 @@ def _frame(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
 
 
 def _buttons(*, busy: bool, **value: Any) -> Any:
-    return gr.Textbox(submit_btn=False if busy else "Send", stop_btn="Stop" if busy else False, **value)
+    return gr.Textbox(
+        submit_btn=False if busy else say("chat.send"), stop_btn=say("chat.stop") if busy else False, **value
+    )

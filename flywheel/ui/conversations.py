@@ -25,27 +25,29 @@ class ConversationList:
         self._chat, self._present = chat, present
         with gr.Column(elem_id="history", scale=0, min_width=250):
             self._search = gr.Textbox(
-                label="Search chats",
+                label=say("history.search"),
                 show_label=False,
                 container=False,
-                placeholder="Search chats",
+                placeholder=say("history.search"),
                 max_lines=1,
                 elem_id="search",
             )
             self._list = gr.HTML(elem_id="conversations")
             with gr.Row(elem_id="history-acts"):
-                self._rename = gr.Button("Rename", size="sm", min_width=70, elem_id="rename")
-                self._delete = gr.Button("Delete", size="sm", min_width=70, elem_id="delete")
+                self._rename = gr.Button(say("history.rename"), size="sm", min_width=70, elem_id="rename")
+                self._delete = gr.Button(say("history.delete"), size="sm", min_width=70, elem_id="delete")
             with gr.Column(visible=False, elem_id="renaming") as self._renaming:
-                self._title = gr.Textbox(label="New title", max_lines=1, max_length=MOST_NAME, elem_id="new-title")
+                self._title = gr.Textbox(
+                    label=say("history.new_title"), max_lines=1, max_length=MOST_NAME, elem_id="new-title"
+                )
                 with gr.Row():
-                    self._save = gr.Button("Save title", variant="primary", size="sm", min_width=90)
-                    self._keep = gr.Button("Keep title", size="sm", min_width=90)
+                    self._save = gr.Button(say("history.save_title"), variant="primary", size="sm", min_width=90)
+                    self._keep = gr.Button(say("history.keep_title"), size="sm", min_width=90, elem_id="keep-title")
             with gr.Column(visible=False, elem_id="deleting") as self._deleting:
                 gr.Markdown(say("history.delete_asks"))
                 with gr.Row():
-                    self._sure = gr.Button("Delete this chat", variant="stop", size="sm", min_width=90)
-                    self._stay = gr.Button("Keep chat", size="sm", min_width=90)
+                    self._sure = gr.Button(say("history.delete_this"), variant="stop", size="sm", min_width=90)
+                    self._stay = gr.Button(say("history.keep_chat"), size="sm", min_width=90, elem_id="keep-chat")
 
     def wire(self, clicked: Any, conversation: Any, showing: list[Any]) -> None:
         """`clicked` carries what is clicked in the list; `showing` is what a thread is shown in."""

@@ -39,7 +39,7 @@ class CorrectionPanel:
         self.turn = gr.State(None)
         with gr.Column(visible=False, elem_id="correction") as self.body:
             choices = [(label, key) for key, label in services.task.reasons]
-            self._reasons = gr.CheckboxGroup(label="What was wrong?", choices=choices, elem_id="reasons")
+            self._reasons = gr.CheckboxGroup(label=say("correction.reasons"), choices=choices, elem_id="reasons")
             self._noted = gr.HTML(elem_id="noted")
             self._answer = gr.Textbox(
                 label=say("correction.label"),
@@ -49,12 +49,14 @@ class CorrectionPanel:
                 elem_id="corrected",
             )
             self._diff = gr.HTML(elem_id="difference")
-            self._comment = gr.Textbox(label="Comment", lines=1, max_lines=4, max_length=2000, elem_id="comment")
+            self._comment = gr.Textbox(
+                label=say("correction.comment"), lines=1, max_lines=4, max_length=2000, elem_id="comment"
+            )
             self._tried = gr.HTML(elem_id="tried")
             with gr.Row():
-                self._send = gr.Button("Send correction", variant="primary", scale=2, min_width=170)
-                self._try = gr.Button("Try it", min_width=90, visible=is_sql)
-                self._close = gr.Button("Close", min_width=90, elem_id="close-correction")
+                self._send = gr.Button(say("correction.send"), variant="primary", scale=2, min_width=170)
+                self._try = gr.Button(say("correction.try"), min_width=90, visible=is_sql)
+                self._close = gr.Button(say("correction.close"), min_width=90, elem_id="close-correction")
         # Not Markdown, whose links open a window of their own.
         self._thanks = gr.HTML(visible=False, elem_id="thanks")
         self._sent = gr.State(None)
@@ -219,5 +221,5 @@ def _result(outcome: SqlOutcome, count: int) -> str:
 
 def _chosen(turn: str | None) -> str:
     if turn is None:
-        raise InvalidInput("No answer is chosen. Click the thumb down under the answer that is wrong.")
+        raise InvalidInput(say("correction.none_chosen"))
     return turn

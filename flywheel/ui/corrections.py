@@ -25,18 +25,17 @@ LONG = 600
 class CorrectionsPage:
     """A person's own corrections, newest first."""
 
-    title, path, role = "Corrections", "/corrections", Role.GUEST
+    name, path, role = "corrections", "/corrections", Role.GUEST
 
     def __init__(self, services: Services) -> None:
         self._learned = services.learned
 
     def build(self) -> None:
         """Lay out the page and wire it."""
-        gr.Markdown(f"# {say('lessons.title')}", elem_classes="fw-title")
         offset, view = gr.State(0), gr.HTML(elem_id="corrections")
         with gr.Row():
-            newer = gr.Button("Newer", visible=False, size="sm", elem_id="newer")
-            older = gr.Button("Older", visible=False, size="sm", elem_id="older")
+            newer = gr.Button(say("lessons.newer"), visible=False, size="sm", elem_id="newer")
+            older = gr.Button(say("lessons.older"), visible=False, size="sm", elem_id="older")
         page = [view, offset, newer, older]
         on_load(self.open, {}, page, "corrections_open")
         wire(newer.click, self.newer, {"offset": offset}, page, "corrections_newer")
@@ -74,7 +73,9 @@ class LearnedNotice:
         self._version = gr.State(None)
         with gr.Row(visible=False, elem_id="learned") as self._line:
             self._words = gr.HTML()
-            self._dismiss = gr.Button("Dismiss", size="sm", scale=0, min_width=90, elem_id="learned-dismiss")
+            self._dismiss = gr.Button(
+                say("lessons.dismiss"), size="sm", scale=0, min_width=90, elem_id="learned-dismiss"
+            )
 
     def wire(self, message: Any) -> None:
         """`message` is the composer: a question to be asked again is put into it."""
@@ -116,7 +117,7 @@ class LearnedNotice:
 def listing(found: Lessons) -> str:
     """The corrections of one page, after how many stand where."""
     if not found.total:
-        return markup.empty(say("lessons.none"), ("Open the chat", "/"))
+        return markup.empty(say("lessons.none"), (say("links.chat"), "/"))
     pairs = [(say(f"lessons.state.{state}"), number) for state, number in found.counts.items()]
     return markup.facts(pairs) + "".join(card(lesson, found.served) for lesson in found.lessons)
 
@@ -126,7 +127,11 @@ def card(lesson: Lesson, served: str) -> str:
     approved = ""
     if lesson.approved is not None:
         approved = f"<h4>{say('lessons.approved_as')}</h4>{markup.code(lesson.approved)}"
-    after = f"<h4>{served} answers</h4>{markup.code(lesson.after)}" if lesson.after is not None else ""
+    after = (
+        f"<h4>{say('lessons.now_answers', version=served)}</h4>{markup.code(lesson.after)}"
+        if lesson.after is not None
+        else ""
+    )
     again = ""
     if lesson.state in ("learned", "frozen"):
         again = f'<p><a href="/?again={escape(lesson.turn_id)}">{say("lessons.ask_again", version=served)}</a></p>'

@@ -40,7 +40,7 @@ HELD = {
 class DataPage:
     """Examples become a frozen dataset here."""
 
-    title, path, role = "Data", "/data", Role.REVIEWER
+    name, path, role = "data", "/data", Role.REVIEWER
 
     def __init__(self, services: Services) -> None:
         self._services = services

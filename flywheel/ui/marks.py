@@ -93,9 +93,11 @@ def _switch(item: ThreadItem) -> str:
     if len(beside) < 2 or item.turn.id not in beside:
         return ""
     at = beside.index(item.turn.id)
-    noun = "question" if item.turn.role == "user" else "answer"
-    before = _act("fw-show", beside[at - 1] if at else "", f"Previous {noun}", kind="fw-prev")
-    after = _act("fw-show", beside[at + 1] if at + 1 < len(beside) else "", f"Next {noun}", kind="fw-next-one")
+    kind = "question" if item.turn.role == "user" else "answer"
+    before = _act("fw-show", beside[at - 1] if at else "", say(f"chat.previous.{kind}"), kind="fw-prev")
+    after = _act(
+        "fw-show", beside[at + 1] if at + 1 < len(beside) else "", say(f"chat.next.{kind}"), kind="fw-next-one"
+    )
     return f'{before}<span class="fw-at">{at + 1}/{len(beside)}</span>{after}'
 
 

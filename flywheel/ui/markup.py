@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from flywheel.words.catalogue import say
+
 Cell = Any
 WIDE = 28
 """Characters from which a column is given room to wrap in, on a phone too."""
@@ -49,7 +51,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str =
         "<tr>" + "".join(f"<td{kind}>{cell(v)}</td>" for kind, v in zip(kinds, row, strict=True)) + "</tr>"
         for row in rows[:limit]
     )
-    more = f"<p>The first {limit} of {len(rows)} rows.</p>" if len(rows) > limit else ""
+    more = f"<p>{say('words.first_of', limit=limit, count=len(rows))}</p>" if len(rows) > limit else ""
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return (
         f'<div class="fw-table" tabindex="0"><table>{title}<thead><tr>{head}</tr></thead>'

@@ -179,8 +179,10 @@ def _result(sql: dict[str, Any]) -> str:
 
 
 def _cut(count: int, truncated: bool) -> str:
-    total = f"the first {count}, and there are more" if truncated else f"{count}"
-    return f"*{ROWS_IN_BUBBLE} rows of {total}.*" if count > ROWS_IN_BUBBLE else ""
+    if count <= ROWS_IN_BUBBLE:
+        return ""
+    told = {"shown": ROWS_IN_BUBBLE, "count": count}
+    return f"*{say('chat.rows_of_first', **told) if truncated else say('chat.rows_of', **told)}*"
 
 
 def _ending(turn: Turn) -> str:
@@ -229,31 +231,32 @@ def _indented(line: str) -> str:
 
 def wheel_strip(status: WheelStatus) -> str:
     """The stations of the wheel as links, the place of the next step marked, and that step in words below."""
-    step, stations = (
-        status.next_step,
-        "".join(
-            f'<li><a href="{link}"{" class=fw-next" if key == status.next_step.key else ""}>{escape(words)}</a></li>'
-            for key, words, link in _stations(status)
-        ),
+    step = status.next_step
+    stations = "".join(
+        f'<li><a href="{link}"{" class=fw-next" if key == step.key else ""}>{escape(words)}</a></li>'
+        for key, words, link in _stations(status)
     )
-    words = f'Next: <a href="{escape(step.link)}">{escape(step.words)}</a>.'
+    words = say("wheel.next", step=f'<a href="{escape(step.link)}">{escape(step.words)}</a>')
     more = f" {escape(status.more)}." if status.more else ""
-    return f'<ol class="fw-strip" aria-label="The wheel">{stations}</ol><p class="fw-next-words">{words}{more}</p>'
+    strip = f'<ol class="fw-strip" aria-label="{escape(say("wheel.title"))}">{stations}</ol>'
+    return f'{strip}<p class="fw-next-words">{words}{more}</p>'
 
 
 def _stations(status: WheelStatus) -> list[tuple[str, str, str]]:
     """(step that is done there, words, link) of each station."""
-    run = "no run yet" if status.run is None else f"run {status.run} {status.run_state}"
+    run = say("wheel.no_run")
     if status.run_progress is not None:
-        run = f"run {status.run}, {status.run_progress:.0%}"
-    verdicts = {"passed": "passes", "refused": "refused", "undecided": "undecided"}
-    standing = verdicts.get(status.candidate_state or "", "")
-    candidate = f"{status.candidate} {standing}".strip() if status.candidate else "no candidate"
-    frozen = status.dataset or "nothing frozen"
+        run = say("wheel.run_at", run=status.run, progress=f"{status.run_progress:.0%}")
+    elif status.run is not None:
+        run = say("wheel.run", run=status.run, state=say(f"train.state.{status.run_state}"))
+    candidate = status.candidate or say("wheel.no_candidate")
+    if status.candidate and status.candidate_state:
+        candidate = say(f"wheel.candidate.{status.candidate_state}", version=status.candidate)
+    frozen = status.dataset or say("wheel.nothing_frozen")
     learning = [("train", frozen, "/data"), ("wait", run, "/train"), ("promote", candidate, "/versions")]
     return [
-        ("review", f"{status.waiting} waiting", "/review"),
-        ("freeze", f"{status.approved} approved", "/data"),
+        ("review", say("wheel.waiting", count=status.waiting), "/review"),
+        ("freeze", say("wheel.approved", count=status.approved), "/data"),
         *(learning if status.learns_here else [("export", frozen, "/data")]),
-        ("chat", f"serving {status.served}", "/"),
+        ("chat", say("wheel.serving", version=status.served), "/"),
     ]

@@ -27,12 +27,12 @@ class PrivacyPanel:
         """The question, hidden until it is known that it is open."""
         with gr.Row(visible=False, elem_id="consent", equal_height=True) as self._line:
             self._question = gr.Markdown(say("privacy.question"), elem_id="consent-words")
-            self._yes = gr.Button("Yes", size="sm", scale=0, min_width=80, elem_id="consent-yes")
-            self._no = gr.Button("No", size="sm", scale=0, min_width=80, elem_id="consent-no")
+            self._yes = gr.Button(say("privacy.yes"), size="sm", scale=0, min_width=80, elem_id="consent-yes")
+            self._no = gr.Button(say("privacy.no"), size="sm", scale=0, min_width=80, elem_id="consent-no")
 
     def data(self) -> None:
         """The choice, for everything and for this conversation; download and deletion."""
-        with gr.Accordion("Your data", open=False, elem_id="your-data") as self._body:
+        with gr.Accordion(say("privacy.your_data"), open=False, elem_id="your-data") as self._body:
             self._all = gr.Checkbox(
                 label=say("privacy.learn_all"), info=say("privacy.learn_all_info"), elem_id="learn-all"
             )
@@ -42,8 +42,10 @@ class PrivacyPanel:
             with gr.Column(visible=False, elem_id="delete-sure") as self._confirm:
                 gr.Markdown(say("privacy.delete_warning"))
                 with gr.Row():
-                    self._sure = gr.Button("Delete all of it now", variant="stop", min_width=150, elem_id="delete-now")
-                    self._keep = gr.Button("Keep it", min_width=90)
+                    self._sure = gr.Button(
+                        say("privacy.delete_now"), variant="stop", min_width=150, elem_id="delete-now"
+                    )
+                    self._keep = gr.Button(say("privacy.keep"), min_width=90, elem_id="keep-data")
             self._done = gr.Markdown(visible=False, elem_id="deleted")
 
     def wire(self, rated: Any) -> None:

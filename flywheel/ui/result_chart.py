@@ -12,6 +12,8 @@ from datetime import date
 from html import escape
 from typing import Any, Literal
 
+from flywheel.words.catalogue import say
+
 FEWEST, MOST_BARS, MOST_POINTS = 2, 25, 400
 FEWEST_POINTS = 3
 BIGGEST = 1e15
@@ -90,12 +92,9 @@ def _is_number(value: Any) -> bool:
 def drawn(chart: Chart) -> str:
     """The chart as one line of HTML with an inline SVG; its text for screen readers names both ends."""
     body, height = _bars(chart) if chart.kind == "bars" else _line(chart)
-    kind = "Bars" if chart.kind == "bars" else "Line"
     least, most = min(chart.points, key=lambda p: p[2]), max(chart.points, key=lambda p: p[2])
-    words = (
-        f"{kind}: {chart.value} by {chart.label}. Highest {most[0]}, {_said(most[2])}; "
-        f"lowest {least[0]}, {_said(least[2])}."
-    )
+    ends = {"most": most[0], "highest": _said(most[2]), "least": least[0], "lowest": _said(least[2])}
+    words = say(f"chart.{chart.kind}", value=chart.value, label=chart.label, **ends)
     # The page's sanitizer takes a viewBox away, so the size is fixed: what a phone has room for.
     svg = f'<svg width="{WIDTH}" height="{height:.0f}">{"".join(body)}</svg>'
     return f'<div class="fw-plot" role="img" title="{_text(words)}">{svg}</div>'

@@ -23,7 +23,7 @@ PAGE = 50
 class ReviewPage:
     """Queue, item and decisions."""
 
-    title, path, role = "Review", "/review", Role.REVIEWER
+    name, path, role = "review", "/review", Role.REVIEWER
 
     def __init__(self, services: Services) -> None:
         self._services = services

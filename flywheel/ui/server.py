@@ -22,7 +22,8 @@ from flywheel.eventgate import Event, EventGate
 from flywheel.roles import Principal, Role
 from flywheel.routes import routes
 from flywheel.services import Services
-from flywheel.ui.site import build_site, look
+from flywheel.ui.look import look
+from flywheel.ui.site import build_site
 from flywheel.ui.space import sign_in
 from flywheel.web import UPLOAD_LIMIT, RoleGate, outside
 

@@ -23,7 +23,7 @@ from flywheel.words.catalogue import say
 class SettingsPage:
     """What holds, and inviting reviewers."""
 
-    title, path, role = "Settings", "/settings", Role.OWNER
+    name, path, role = "settings", "/settings", Role.OWNER
 
     def __init__(self, services: Services) -> None:
         self._services = services

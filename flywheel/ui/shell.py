@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 """For every event: no public endpoint by name, no overlay over what a person is reading."""
-OUR_FAULT = "Something went wrong here; the log says what. Try again, and tell the owner of this page if it stays."
 STRIP_SECONDS = 5.0
 QUIET = "says_nothing_of_roles"
 
@@ -85,7 +84,7 @@ def role_words(role: Role) -> str:
 def elsewhere(services: Services, consequence: str) -> str:
     """A note on what cannot be done with a model at another server; empty where the model is here."""
     base = base_model(services.settings)
-    words = f"{base.elsewhere(consequence)} Corrections, review, freezing and export work as ever."
+    words = f"{base.elsewhere(consequence)} {say('app.works_as_ever')}"
     return markup.note(words) if base.is_remote else ""
 
 
@@ -127,7 +126,7 @@ def _told(error: Exception, quiet: bool, handler: Callable[..., Any]) -> Any:
     if isinstance(error, PUBLIC):
         raise gr.Error(escape(str(error)), print_exception=False) from error
     log.error("%s failed", handler.__qualname__, exc_info=error)
-    raise gr.Error(OUR_FAULT, print_exception=False) from error
+    raise gr.Error(say("app.our_fault"), print_exception=False) from error
 
 
 class _Strip:

@@ -76,11 +76,16 @@ class SpaceBar:
         role = role_words(who.role)
         if kind == "hf":
             link = f'<a href="{SIGN_OUT}?_target_url={quote(self._page)}">{say("space.sign_out")}</a>'
-            return f"<span>Signed in as <b>{escape(name)}</b> ({role}) · {link}</span>"
+            told = say("space.signed_in", name=f"<b>{escape(name)}</b>", role=role)
+            return f"<span>{told} · {link}</span>"
         link = _in_a_tab(f"{SIGN_IN}?_target_url={quote(self._page)}", say("space.sign_in"))
         if who is ANONYMOUS and self._settings.public_url:
             return f"<span>{link} · {_in_a_tab(f'{self._settings.public_url}/', say('space.own_tab'))}</span>"
-        return f"<span>{link}</span>" if who.role <= Role.GUEST else f"<span>You are here as {role} · {link}</span>"
+        return (
+            f"<span>{link}</span>"
+            if who.role <= Role.GUEST
+            else f"<span>{say('space.here_as', role=role)} · {link}</span>"
+        )
 
 
 def _in_a_tab(address: str, words: str) -> str:

@@ -25,7 +25,7 @@ KINDS = {"finished": "good", "failed": "bad", "cancelled": "warn", "interrupted"
 class TrainPage:
     """Runs."""
 
-    title, path, role = "Train", "/train", Role.OWNER
+    name, path, role = "train", "/train", Role.OWNER
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -26,7 +26,7 @@ PAGE = 20
 class VersionsPage:
     """Candidates are compared here, and one is served."""
 
-    title, path, role = "Versions", "/versions", Role.OWNER
+    name, path, role = "versions", "/versions", Role.OWNER
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support.get_browser import chromium
 
@@ -63,6 +63,16 @@ def visit(browser: Browser, *, size: str = "desktop", dark: bool = False) -> Vis
     visitor.page.on("dialog", lambda dialog: visitor.troubles.append(f"dialog: {dialog.message}"))
     visitor.page.on("console", lambda message: _note(visitor, message.type, message.text))
     return visitor
+
+
+def ask(page: Page, question: str) -> None:
+    """Send a question and wait for its whole answer."""
+    badges = page.locator(".fw-version")
+    before = badges.count()
+    page.get_by_role("textbox", name="Message").fill(question)
+    page.get_by_role("textbox", name="Message").press("Enter")
+    expect(badges).to_have_count(before + 1)
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
 
 
 def _note(visitor: Visitor, kind: str, text: str) -> None:

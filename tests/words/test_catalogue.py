@@ -15,7 +15,7 @@ from tests.support.pseudo import english, pseudo_file
 
 ROOT = Path(__file__).parents[2]
 ANY = r"[^.]+"
-IMPORT = "from flywheel.words.catalogue import say"
+IMPORT = "from flywheel.words.catalogue import "
 ENDS = {"say": ("",), "say_count": (r"\.one", r"\.other")}
 
 
