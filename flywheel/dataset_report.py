@@ -14,10 +14,13 @@ from flywheel.splitting import SIDES
 from flywheel.tasks.statements import looks_like_sql
 from flywheel.validity import Message, Rules
 from storage.examples import Example
+from trainers.job import Job
 
 Report = dict[str, Any]
 MEASURED = 5_000
 """Rows whose tokens are counted; of more, the first ones. They stand in the order of their hashes: by chance."""
+RUN_TOKENS = Job.max_length
+"""Tokens of a row that a run takes where nobody says otherwise."""
 BINS = 8
 MOST_KINDS = 12
 TOO_LONG = "it is too long for the base"
@@ -99,6 +102,18 @@ def samples(rows: Sequence[Frozen], rules: Rules, count: int = 3) -> list[dict[s
         tokens = [[text, trained] for text, trained in rules.texts.pieces(row.prompt, row.completion)]
         shown.append({"example_id": row.example_id, "tokens": tokens, "trained": sum(bool(t) for _, t in tokens)})
     return shown
+
+
+def longer_than_a_run(rows: Sequence[Frozen], rules: Rules) -> list[str]:
+    """That some rows are longer than what a run takes unless it is told otherwise, and what to tell it; or nothing."""
+    learnt = [row for row in rows if row.side != "test"]
+    lengths = [] if rules.count is None else [rules.count(row.prompt, row.completion) for row in learnt]
+    long = [length for length in lengths if length > RUN_TOKENS]
+    if not long:
+        return []
+    they = "1 row is" if len(long) == 1 else f"{len(long):,} rows are"
+    told = f"train with `max_length` set to {max(long)} (`--set max_length={max(long)}`)"
+    return [f"{they} longer than the {RUN_TOKENS} tokens that a run takes, which would refuse them; {told}"]
 
 
 def _lengths(rows: Sequence[Frozen], refused: Mapping[str, str], rules: Rules) -> dict[str, Any]:

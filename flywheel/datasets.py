@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel.dataset_files import write_folder
-from flywheel.dataset_report import Report, by_id, report_of, samples
+from flywheel.dataset_report import Report, by_id, longer_than_a_run, report_of, samples
 from flywheel.errors import Damaged, InvalidInput, NotFound, Unavailable
 from flywheel.gathering import Gathered, gather
 from flywheel.guarding import Guard
@@ -152,6 +152,7 @@ class Datasets:
                     "shares": gathered.split.shares,
                     "resembling_held_out": gathered.split.resembling,
                     **gathered.withheld.facts,
+                    **_noticed(gathered, rules),
                 },
                 rows=gathered.rows,
                 report=report_of(gathered.rows, gathered.refused, by_id(approved), rules, self._learnt()),
@@ -224,6 +225,12 @@ class Datasets:
         if verify_manifest(folder):
             facts = {name: getattr(version, name) for name in ("task", "content_hash", "system_hash")}
             write_folder(folder, self._store.rows(version.id), facts)
+
+
+def _noticed(gathered: Gathered, rules: Rules) -> dict[str, Any]:
+    """What a person should know of the rows, the limits' notices included; empty where there is nothing."""
+    words = [*gathered.withheld.facts.get("reported", []), *longer_than_a_run(gathered.rows, rules)]
+    return {"reported": words} if words else {}
 
 
 def _refused(gathered: Gathered) -> list[dict[str, Any]]:

@@ -44,6 +44,14 @@ def test_nothing_approved_says_what_to_do(desk: Desk) -> None:
     assert list(desk.home.datasets.iterdir()) == []
 
 
+def test_rows_longer_than_a_run_takes_are_told(desk: Desk) -> None:
+    desk.datasets._rules = lambda: replace(rules(), max_tokens=2000)
+    desk.approved([(f"question {words}", "word " * words) for words in (20, 598, 700)], split="train")
+    told = desk.datasets.freeze(OWNER).version.policy["reported"]
+    assert told[-1].startswith("2 rows are longer than the 512 tokens that a run takes")
+    assert "`--set max_length=704`" in told[-1]
+
+
 def test_only_the_owner_freezes(desk: Desk) -> None:
     desk.approved(PAIRS)
     with pytest.raises(Forbidden):

@@ -1,9 +1,10 @@
 """Many programs at once, and programs that leave: every request is told something, and nobody's work goes on."""
 
 import asyncio
+import resource
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -19,7 +20,7 @@ from tests.support.app import App
 from tests.support.steps import awaited
 
 PATH = "/v1/chat/completions"
-CROWD = 200
+CROWD = 1000
 WHOLE = 21
 """Tokens of the answer."""
 
@@ -40,6 +41,16 @@ def slow(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.services.engine, "_decode_ids", slowly)
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Both ends of every connection are in this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * CROWD if hard == resource.RLIM_INFINITY else min(4 * CROWD, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def answers_of(app: App, program: Program) -> list[Turn]:
     store = ConversationStore(app.services.database)
     conversations = store.list_of(program.owner, limit=10_000)
@@ -55,7 +66,7 @@ def settled(app: App, program: Program) -> list[Turn]:
     return answers_of(app, program)
 
 
-def test_crowd_is_served_or_asked_to_come_again(app: App, program: Callable[..., Program]) -> None:
+def test_crowd_is_served_or_asked_to_come_again(app: App, program: Callable[..., Program], many_files: None) -> None:
     callers = [program(), program()]
 
     async def one(client: httpx.AsyncClient, at: int) -> httpx.Response:
