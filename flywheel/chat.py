@@ -77,13 +77,14 @@ class Chat:
         sampling: Sampling | None = None,
         source: str = "page",
         beside: Side | None = None,
+        leave_out: bool = False,
     ) -> Iterator[Update]:
         """Ask, and follow the answer; None begins a conversation. Closing the iterator cancels the answer.
 
         `place` is a conversation, which goes on from the branch that is shown, or the turn to go on from. `beside`
-        has another answer written to the right of it. Nothing is stored when the question is refused: InvalidInput,
-        NotFound, Forbidden, Conflict, or Unavailable while the model loads. What goes wrong after that is the last
-        update's notice.
+        has another answer written to the right of it; `leave_out` begins a conversation that nothing learns from.
+        Nothing is stored when the question is refused: InvalidInput, NotFound, Forbidden, Conflict, or Unavailable
+        while the model loads. What goes wrong after that is the last update's notice.
         """
         self._admit(who)
         check_text(text, "message", MOST_MESSAGE)
@@ -91,7 +92,7 @@ class Chat:
         yield from self._ask(
             Question(
                 who, conversation.id if conversation else None, text, version or self._served(),
-                sampling or self.usual_sampling(), source, after=turn.id if turn else None,
+                sampling or self.usual_sampling(), source, after=turn.id if turn else None, leave_out=leave_out,
             ),
             beside,
         )  # fmt: skip

@@ -51,14 +51,17 @@ class Comparing:
         self._chance = chance or random.SystemRandom()
         self.sides, self.share = sides, share
 
-    def reply(self, who: Principal, place: str | None, text: str) -> Iterator[Update]:
+    def reply(self, who: Principal, place: str | None, text: str, *, leave_out: bool = False) -> Iterator[Update]:
         """As `Chat.reply` from the page; for a share of the questions two answers, of which one may be chosen."""
         if self._chance.random() >= self.share:
-            yield from self._chat.reply(who, place, text)
+            yield from self._chat.reply(who, place, text, leave_out=leave_out)
             return
         left, right = self._chance.sample(self.sides(), 2)
         update = None
-        for update in self._chat.reply(who, place, text, version=left.version, sampling=left.sampling, beside=right):
+        replies = self._chat.reply(
+            who, place, text, version=left.version, sampling=left.sampling, beside=right, leave_out=leave_out
+        )
+        for update in replies:
             yield update
         turn = update.turn if update else None
         if turn is not None and turn.details.get("at") and update and update.other:

@@ -20,6 +20,7 @@ from flywheel.serving.engine import Engine, Sampling, Stream
 from flywheel.tasks.build import Task
 from flywheel.tasks.tokens import neutralise_messages
 from flywheel.tree import path_through, shown_path
+from storage.consents import ConsentStore
 from storage.conversations import ConversationStore, Turn
 from storage.database import Database
 from storage.transaction import Transaction
@@ -51,6 +52,8 @@ class Question:
     """Earlier questions and answers by turns, as the caller tells them; stored as given, before the question."""
     system: str | None = None
     """Takes the place of the task's system message."""
+    leave_out: bool = False
+    """Nothing may learn from the conversation that it begins."""
     user: str = ""
     """Whom the caller asks for, in the caller's own words."""
 
@@ -60,6 +63,7 @@ class Questions:
 
     def __init__(self, database: Database, conversations: ConversationStore, engine: Engine, task: Task) -> None:
         self._database, self._conversations = database, conversations
+        self._consents = ConsentStore(database)
         self._engine, self._task = engine, task
         self._claims = threading.Lock()
         self._busy: set[str] = set()
@@ -211,6 +215,8 @@ class Questions:
                 title = " ".join(question.text.split())[:MOST_TITLE]
                 begun = self._conversations.start(owner=by, task=self._task.name, title=title, by=by, tx=tx)
                 conversation_id = begun.id
+                if question.leave_out:
+                    self._consents.choose(by, "no", conversation_id=begun.id, by=by, tx=tx)
             last = before[-1].id if before else None
             for said in question.told:
                 last = self._add(tx, question, conversation_id, last, said, {"given": True}).id

@@ -76,6 +76,20 @@ def test_a_correction_is_marked_up_nowhere(app: App, guest: Principal) -> None:
     assert told.ok and "Not used" in told.data[0] and evil not in told.data[0] and "&lt;img" in told.data[0]
 
 
+def test_going_on_takes_ones_own_correction_alone(app: App, guest: Principal) -> None:
+    caller, turn_id = disliked(app, guest)
+    early = caller.send("correction_go_on", [None])
+    assert not early.ok and "No answer is chosen" in early.error
+    assert caller.send("correction_send", [None, None, [], "", "SELECT 4711"]).ok
+    for _ in "12":
+        assert caller.send("correction_go_on", [turn_id]).ok
+    thread = app.services.chat.thread(guest, None)
+    assert [item.turn.content for item in thread.items] == ["how many customers", "SELECT 4711"]
+    assert thread.items[-1].turn.details["corrects"] == turn_id and len(thread.items[-1].siblings) == 2
+    other = Caller(app, Principal(f"guest:{uuid4().hex}", Role.GUEST))
+    assert not other.send("correction_go_on", [turn_id]).ok
+
+
 def test_corrections_of_others_are_not_listed(app: App, guest: Principal) -> None:
     caller, _ = disliked(app, guest)
     assert caller.send("correction_send", [None, None, [], "", "SELECT 31337"]).ok

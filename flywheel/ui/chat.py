@@ -22,7 +22,7 @@ from flywheel.ui.branches import Branches
 from flywheel.ui.conversations import ConversationList
 from flywheel.ui.correction import CorrectionPanel
 from flywheel.ui.corrections import LearnedNotice
-from flywheel.ui.privacy import PrivacyPanel
+from flywheel.ui.privacy import Beforehand, PrivacyPanel
 from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
 from flywheel.ui.two_answers import TwoAnswers
 from flywheel.words.catalogue import say
@@ -45,6 +45,7 @@ class ChatPage:
         self._services = services
         self._chat, self._results = services.chat, Results(services.chat)
         self._is_sql = services.task.name == "sql"
+        self._beforehand = Beforehand()
         self._answering: dict[tuple[str, str], str] = {}
         """(person, tab) → the answer under way there, while that tab shows its conversation."""
 
@@ -70,7 +71,7 @@ class ChatPage:
             rows = gr.Dataframe(interactive=False, show_label=False, max_height=320, wrap=True)
         panel = CorrectionPanel(self._services, conversation, history)
         branches = Branches(self._chat, self.follow, self._present)
-        privacy = PrivacyPanel(self._services, conversation)
+        privacy = PrivacyPanel(self._services, conversation, self._beforehand)
         privacy.ask()
         message = self._composer()
         learned.wire(message)
@@ -163,9 +164,9 @@ class ChatPage:
     @shown
     def send(self, message: str, conversation: str | None, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Answer, streamed. The box is emptied once the question is stored; what is typed meanwhile stays."""
-        yield from self.follow(
-            request, self._services.comparing.reply(caller(request), conversation, message), value=""
-        )
+        left_out = conversation is None and self._beforehand.holds(request)
+        replies = self._services.comparing.reply(caller(request), conversation, message, leave_out=left_out)
+        yield from self.follow(request, replies, value="")
 
     def follow(self, request: gr.Request, replies: Iterator[Update], **value: str) -> Iterator[tuple[Any, ...]]:
         """Stream an answer to this tab, under the question it answers; then show the branch it is on."""

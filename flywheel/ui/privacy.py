@@ -3,24 +3,51 @@
 Knows the privacy service and where the conversation's id stands; nothing of messages.
 """
 
+import time
 from typing import Any
 
 import gradio as gr
 
+from flywheel.errors import TooMany
 from flywheel.privacy import Learning
 from flywheel.services import Services
 from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
 from flywheel.words.catalogue import say
 
 DOWNLOAD = "/my-data"
+MOST_TABS, KEPT_SECONDS = 10_000, 86_400.0
 RELOAD_SOON = "() => setTimeout(() => location.reload(), 2500)"
+
+
+class Beforehand:
+    """The tabs whose next new conversation is left out: chosen before there is a conversation to keep it with."""
+
+    def __init__(self) -> None:
+        self._tabs: dict[tuple[str, str], float] = {}
+
+    def choose(self, request: gr.Request, out: bool) -> None:
+        """From now on, until the tab shows a conversation or begins anew. Raises TooMany."""
+        if not out:
+            self._tabs.pop(_tab(request), None)
+            return
+        now = time.monotonic()
+        if len(self._tabs) >= MOST_TABS:
+            self._tabs = {tab: at for tab, at in self._tabs.items() if now - at < KEPT_SECONDS}
+        if len(self._tabs) >= MOST_TABS:
+            raise TooMany(say("privacy.not_yet"))
+        self._tabs[_tab(request)] = now
+
+    def holds(self, request: gr.Request) -> bool:
+        """Whether this tab's next new conversation is left out."""
+        return _tab(request) in self._tabs
 
 
 class PrivacyPanel:
     """`ask` stands above the message box, `data` at the foot of the page; then `wire`."""
 
-    def __init__(self, services: Services, conversation: Any) -> None:
-        self._privacy = services.privacy
+    def __init__(self, services: Services, conversation: Any, beforehand: Beforehand) -> None:
+        """`beforehand` keeps what is chosen for a conversation that has not begun."""
+        self._privacy, self._beforehand = services.privacy, beforehand
         self._conversation = conversation
 
     def ask(self) -> None:
@@ -36,7 +63,7 @@ class PrivacyPanel:
             self._all = gr.Checkbox(
                 label=say("privacy.learn_all"), info=say("privacy.learn_all_info"), elem_id="learn-all"
             )
-            self._left_out = gr.Checkbox(label=say("privacy.leave_out"), interactive=False, elem_id="leave-out")
+            self._left_out = gr.Checkbox(label=say("privacy.leave_out"), elem_id="leave-out")
             gr.HTML(f'<a class="fw-download" href="{DOWNLOAD}" download>{say("privacy.download")}</a>')
             self._delete = gr.Button(say("privacy.delete"), size="sm", elem_id="delete-data")
             with gr.Column(visible=False, elem_id="delete-sure") as self._confirm:
@@ -57,7 +84,7 @@ class PrivacyPanel:
         self._yes.click(self.yes, api_name="privacy_yes", **where)
         self._no.click(self.no, api_name="privacy_no", **where)
         self._body.expand(self.show, api_name="privacy_show", **where)
-        self._conversation.change(self.show, api_name="privacy_conversation", **where)
+        self._conversation.change(self.changed, api_name="privacy_conversation", **where)
         switched = {**where, "inputs_kwargs": {"allowed": self._all, "conversation": self._conversation}}
         self._all.input(self.switch, api_name="privacy_switch", **switched)
         left = {**where, "inputs_kwargs": {"out": self._left_out, "conversation": self._conversation}}
@@ -78,18 +105,24 @@ class PrivacyPanel:
     @quietly
     def open(self, request: gr.Request) -> tuple[Any, ...]:
         """What holds when the page is opened."""
-        return _state(self._privacy.learning(caller(request)), None)
+        return self._state(self._privacy.learning(caller(request)), None, request)
 
     @quietly
     def show(self, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
         """What holds now, in this conversation too."""
-        return _state(self._privacy.learning(caller(request), conversation), conversation)
+        return self._state(self._privacy.learning(caller(request), conversation), conversation, request)
+
+    @quietly
+    def changed(self, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Another conversation is shown, or none: nothing is chosen for a new one then."""
+        self._beforehand.choose(request, False)
+        return self.show(conversation, request)
 
     @quietly
     def rated(self, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Say that what was just given is kept and not learnt from, where it is so."""
         now = self._privacy.learning(caller(request), conversation)
-        line, _, everything, left_out = _state(now, conversation)
+        line, _, everything, left_out = self._state(now, conversation, request)
         if now.allowed:
             return line, gr.skip(), everything, left_out
         return gr.Row(visible=True), say("privacy.rated"), everything, left_out
@@ -109,12 +142,16 @@ class PrivacyPanel:
         """Allow learning, or no longer."""
         who = caller(request)
         self._privacy.choose(who, "yes" if allowed else "no")
-        return _state(self._privacy.learning(who, conversation), conversation)
+        return self._state(self._privacy.learning(who, conversation), conversation, request)
 
     @shown
     def leave_out(self, out: bool, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Leave this conversation out, or no longer."""
-        return _state(self._privacy.leave_out(caller(request), conversation or "", bool(out)), conversation)
+        who = caller(request)
+        if conversation is not None:
+            return self._state(self._privacy.leave_out(who, conversation, bool(out)), conversation, request)
+        self._beforehand.choose(request, bool(out))
+        return self._state(self._privacy.learning(who), None, request)
 
     @shown
     def doubt(self, request: gr.Request) -> Any:
@@ -133,8 +170,11 @@ class PrivacyPanel:
         words = say("privacy.deleted", turns=counts["turns"])
         return gr.Column(visible=False), gr.Markdown(value=words, visible=True)
 
+    def _state(self, now: Learning, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Question, its words, the choice for everything, the choice for this conversation."""
+        left_out = self._beforehand.holds(request) if conversation is None else not now.conversation
+        return gr.Row(visible=now.to_ask), say("privacy.question"), now.allowed, left_out
 
-def _state(now: Learning, conversation: str | None) -> tuple[Any, ...]:
-    """Question, its words, the choice for everything, the choice for this conversation."""
-    left_out = gr.Checkbox(value=not now.conversation, interactive=conversation is not None)
-    return gr.Row(visible=now.to_ask), say("privacy.question"), now.allowed, left_out
+
+def _tab(request: gr.Request) -> tuple[str, str]:
+    return caller(request).id, request.session_hash or ""

@@ -183,6 +183,18 @@ def test_a_choice_is_handed_out_and_erased_with_the_rest(app: App) -> None:
     assert app.database.value("SELECT count(*) FROM comparisons") == 0
 
 
+def test_what_begins_left_out_is_never_learnt_from(app: App) -> None:
+    service = comparing(app, LIKELIEST, WILD)
+    for share in (0.0, 1.0):
+        service.share = share
+        last = list(service.reply(ANN, None, COUNT, leave_out=True))[-1]
+        app.chat.correct(ANN, last.turn_id, "SELECT 1")
+    service.choose(ANN, last.turn_id)
+    assert app.examples.inbox() == [] and app.examples.counts()["pending"] == 0
+    going_on = app.ask(ANN, "hello", last.conversation_id)
+    assert {turn.id for turn in app.turns()} == ConsentStore(app.database).held_turns(), going_on
+
+
 def test_two_choices_at_once_are_one(app: App) -> None:
     service, _ = asked(app, LIKELIEST, WILD)
     pair = shown(app).choice or ()

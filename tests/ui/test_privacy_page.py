@@ -71,3 +71,28 @@ def test_ones_data_are_downloaded_and_deleted(app: App, guest: Visitor, tmp_path
     expect(page.locator("#chat .bot")).to_have_count(0)
     expect(page.locator("#consent")).to_be_visible()
     assert guest.troubles == []
+
+
+def test_a_conversation_is_left_out_before_it_begins(app: App, guest: Visitor) -> None:
+    page, before = guest.page, len(app.services.curation.inbox(REVIEWER, limit=500))
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("#consent")).to_be_hidden()
+    page.get_by_role("button", name="Your data").click()
+    switch = page.get_by_label("Don't learn from this conversation")
+    switch.click()
+    expect(switch).to_be_checked()
+    page.get_by_role("button", name="Your data").click()
+    page.get_by_role("button", name="Your data").click()
+    expect(switch).to_be_checked()
+    asked(guest)
+    expect(switch).to_be_checked()
+    page.get_by_role("button", name="Dislike", exact=True).click()
+    expect(page.locator("#reasons")).to_be_visible()
+    assert len(app.services.curation.inbox(REVIEWER, limit=500)) == before
+    page.get_by_role("button", name="New chat").click()
+    expect(switch).not_to_be_checked()
+    asked(guest)
+    page.get_by_role("button", name="Dislike", exact=True).click()
+    expect(page.locator("#reasons")).to_be_visible()
+    assert len(app.services.curation.inbox(REVIEWER, limit=500)) == before + 1
+    assert guest.troubles == []
