@@ -111,6 +111,7 @@ EVENTS: dict[str, Role] = {
     "versions_promote": Role.OWNER,
     "versions_override": Role.OWNER,
     "versions_rollback": Role.OWNER,
+    "versions_base": Role.OWNER,
     "versions_publish": Role.OWNER,
     "versions_publication": Role.OWNER,
     "versions_publication_tick": Role.OWNER,

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from flywheel import answers
 from flywheel.answers import AnswerPage
+from flywheel.base_model import BaseRecord
 from flywheel.errors import Conflict, Damaged, InvalidInput, NotFound, Refused
 from flywheel.gate import Verdict
 from flywheel.roles import Principal, Role, require
@@ -48,6 +49,14 @@ class Versions:
         if self._standing.base.is_remote:
             return BASE_VERSION
         return self._versions.served()
+
+    def base(self, who: Principal) -> BaseRecord:
+        """What is known of the base, its licence included. Unavailable while it is being fetched, Conflict where it
+        runs at another server."""
+        require(who, Role.OWNER)
+        base = self._standing.base
+        base.require_here("its server says on whose terms")
+        return base.record()
 
     def known(self, name: str) -> bool:
         """Whether there is a version of exactly this name."""

@@ -12,6 +12,7 @@ from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.standing import Measure, SuiteView, VersionView
 from flywheel.ui import markup
+from flywheel.ui.base import BasePanel
 from flywheel.ui.charts import Interval, score_chart
 from flywheel.ui.publish import PublishPanel
 from flywheel.ui.shell import caller, elsewhere, strip
@@ -59,6 +60,7 @@ class VersionsPage:
                 suite = gr.Radio(label="Answers side by side", choices=list(SUITES), value="corrected", elem_id="suite")
                 page = gr.Number(label="Page", value=1, minimum=1, precision=0, elem_id="answers-page")
             answers = gr.HTML(elem_id="answers")
+        BasePanel(self._services).build()
         which, fresh = {"version": version}, [serving, table, version, body]
         on_load(self.refresh, {}, fresh, "versions_open")
         wire(version.change, self.show, which, [charts, verdict, promote], "versions_show", quiet=True)

@@ -1,4 +1,4 @@
-"""The Publish button: how far it is, the tag it made, a second click, a token that the Hub does not know."""
+"""On whose terms; the Publish button: how far it is, the tag it made, a second click, an unknown token."""
 
 import re
 from collections.abc import Iterator
@@ -28,6 +28,8 @@ def shelf(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> It
 
     environment.prepare()
     base = make_tiny_model(tmp_path / "base")
+    (base / "README.md").write_text("---\nlicense: mit\n---\n# Tiny\n")
+    (base / "LICENSE").write_text("<b>by the makers</b> of tiny models")
     station = open_station(settings_for(tmp_path / "home", base))
     name = add_version(station, make_adapter(base, tmp_path / "adapter", seed=1, strength=0.05))
     merging, version = Merging(station.home, station.base, station.versions), station.versions.sound(OWNER, name)
@@ -43,10 +45,14 @@ def shelf(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.mark.browser
-def test_publish_button(shelf: App, hub: HubServer, browser: Browser) -> None:
+def test_terms_and_the_publish_button(shelf: App, hub: HubServer, browser: Browser) -> None:
     owner = visit(browser)
     owner.page.goto(shelf.owner_link)
     page = owner.open(f"{shelf.url}/versions")
+    page.get_by_role("button", name="The base model and its licence").click()
+    expect(page.locator("#base")).to_contain_text("mit")
+    page.get_by_text("LICENSE", exact=True).click()
+    expect(page.get_by_text("<b>by the makers</b> of tiny models")).to_be_visible()
     told = page.locator("#publication")
     publish = page.get_by_role("button", name="Publish", exact=True)
     page.get_by_role("button", name="Publish to the Hub").click()
