@@ -91,6 +91,8 @@ EVENTS: dict[str, Role] = {
     "data_import_file_after": Role.REVIEWER,
     "data_import_hub_after": Role.REVIEWER,
     "data_push": Role.OWNER,
+    "data_synthesis_prompt": Role.REVIEWER,
+    "data_synthesize": Role.REVIEWER,
     "data_report": Role.REVIEWER,
     "data_export": Role.REVIEWER,
     "data_rows": Role.REVIEWER,

@@ -172,6 +172,10 @@ def _arguments(args: Namespace) -> dict[str, Any]:
         values["completion"] = _text_of(args.completion)
     if args.command == "import":
         values["files"] = [_source(name) for name in args.files]
+    if args.command == "synthesize":
+        values["documents"] = [str(Path(name).absolute()) for name in args.documents]
+        if args.prompt is not None:
+            values["prompt"] = _text_of(args.prompt)
     if args.command in ("export", "merge", "backup"):
         values["out"] = str(Path(args.out).absolute())
     return values

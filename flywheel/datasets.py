@@ -7,7 +7,7 @@ what serving sends. Which examples become rows, and on which side, is the matter
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,14 +73,16 @@ class Datasets:
         rules: Callable[[], Rules],
         guard: Guard,
         learnt: Callable[[], list[dict[str, Any]]] = list,
+        tags: Callable[[Sequence[str]], Mapping[str, Sequence[str]]] = lambda ids: {},
     ) -> None:
-        """`rules` is asked at each freeze, for the base may still load; `learnt` tells what versions gained so far."""
+        """`rules` is asked at each freeze, for the base may still load; `learnt` tells what versions gained so far,
+        `tags` those of examples."""
         self._store = datasets
         self._examples = examples
         self._task = task
         self._home = home
         self._rules = rules
-        self._learnt = learnt
+        self._learnt, self._tags = learnt, tags
         self._guard = guard
         # Files are written under the number that the version will get.
         self._freezing = threading.Lock()
@@ -109,7 +111,7 @@ class Datasets:
         if dataset is None:
             approved, rules = self._examples.approved(), self._rules()
             gathered = self._gathered(approved, rules)
-            made = report_of(gathered.rows, gathered.refused, by_id(approved), rules, self._learnt())
+            made = self._report(gathered, approved, rules)
             return {"dataset": None, **made, "samples": samples(gathered.rows, rules)}
         version, rows = self._get(who, dataset), self.rows(who, dataset)
         try:
@@ -126,6 +128,10 @@ class Datasets:
     def _gathered(self, approved: list[Example], rules: Rules) -> Gathered:
         placements, find = self._store.placements(), self._examples.get
         return gather(approved, placements, find, self._task, rules, self._guard.withheld)
+
+    def _report(self, gathered: Gathered, approved: list[Example], rules: Rules) -> Report:
+        tags = self._tags([row.example_id for row in gathered.rows])
+        return report_of(gathered.rows, gathered.refused, by_id(approved), rules, self._learnt(), tags)
 
     def _freeze(self, who: Principal, name: str, note: str) -> Frozen:
         with self._freezing:
@@ -155,7 +161,7 @@ class Datasets:
                     **_noticed(gathered, rules),
                 },
                 rows=gathered.rows,
-                report=report_of(gathered.rows, gathered.refused, by_id(approved), rules, self._learnt()),
+                report=self._report(gathered, approved, rules),
                 number=number,
                 by=who.id,
             )

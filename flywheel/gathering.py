@@ -4,6 +4,7 @@ Every approved example ends as a row or as a refusal with its reason. Knows neit
 give the same rows in any order.
 """
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -82,6 +83,9 @@ def gather(
     for id, held in withheld.rows.items():
         refused[id] = held.reason
         del usable[id]
+    for id in _too_many_synthetic(usable.values()):
+        refused[id] = "synthetic rows are at most as many as all others"
+        del usable[id]
     kept, twins = _collapse(usable.values())
     # Rows of earlier versions that are out now still bind what resembles them.
     gone = [found for id in placements if id not in usable and (found := find(id))]
@@ -93,6 +97,19 @@ def gather(
     rows = [_row(usable[id], place.side, place.group) for id, place in result.placements.items()]
     _require_training_rows(rows, refused)
     return Gathered(sorted(rows, key=content_of), refused, withheld, result)
+
+
+def _too_many_synthetic(candidates: Iterable[_Candidate]) -> list[str]:
+    """Examples beyond the cap; those of earlier versions stay first, then the hash of the question decides."""
+    every = list(candidates)
+    made = [candidate for candidate in every if candidate.example.provenance == "synthetic"]
+    made.sort(
+        key=lambda candidate: (
+            candidate.entry.placed is None,
+            hashlib.sha256(candidate.entry.text.encode()).hexdigest(),
+        )
+    )
+    return [candidate.example.id for candidate in made[len(every) - len(made) :]]
 
 
 def _held_back(example: Example) -> str | None:

@@ -32,6 +32,18 @@ def report(record: Record) -> str:
     return "\n".join(lines)
 
 
+def synthesis(record: Record) -> str:
+    """What a teacher made, and why pairs are no rows; or the prompt, to be looked at."""
+    if "prompt" in record:
+        return str(record["prompt"]).rstrip()
+    told = f"{record['added']} rows wait for review ({record['before']} were made before)"
+    paid = f"{record['calls']} requests, {record['tokens']:,} tokens to {record['teacher']}"
+    again = f", {record['replayed']} answers of an earlier run" if record["replayed"] else ""
+    lines = [f"{told}: {paid}{again}."]
+    lines += [f"  left out {count}: {reason}" for reason, count in record["left_out"].items()]
+    return "\n".join([*lines, *([f"It ended early: {record['stopped'].rstrip('.')}."] if record["stopped"] else [])])
+
+
 def _counts(name: str, counts: dict[str, int]) -> list[str]:
     if not counts:
         return []

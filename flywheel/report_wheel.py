@@ -5,7 +5,7 @@ Pure formatting of plain dictionaries; `--json` has every field.
 
 from typing import Any
 
-from flywheel.report_dataset import report
+from flywheel.report_dataset import report, synthesis
 
 Record = dict[str, Any]
 NOTHING = {
@@ -132,6 +132,7 @@ FORMATTERS = {
     "rollback": promotion,
     "runs": run,
     "spacefile": spacefile,
+    "synthesize": synthesis,
     "train": run,
     "versions": version,
 }

@@ -48,6 +48,7 @@ from flywheel.serving.local import LocalEngine
 from flywheel.settings import Settings
 from flywheel.standing import Standing
 from flywheel.standins import StandIns
+from flywheel.synthesis import Synthesis
 from flywheel.tasks.build import Task, build_task
 from flywheel.tasks.sql import SqlTask
 from flywheel.tasks.tools import sql_tool
@@ -122,6 +123,7 @@ class Services:
     publishing: Publishing
     hub: Callable[[], Hub]
     dataset_push: DatasetPush
+    synthesis: Synthesis
     wheel: Wheel
     worker: Worker
     backups: Backups
@@ -207,6 +209,7 @@ def _compose(
     versions.on_served = _warmer(engine)
     rules = _rules(engine, settings)
     training = Training(database, runs, version_store, datasets, home, base, scoring)
+    teacher = Teacher(settings)
     merging, origins = Merging(home, base, versions), Origins(home, base, runs, datasets)
     keys, invitations = Keys(KeyStore(database), home.owner_token()), Invitations(InvitationStore(database))
     guests = Guests(settings, keys)
@@ -215,7 +218,8 @@ def _compose(
     queue, leases = Queue(QueueStore(database)), Leases()
     eyes = SecondEyes(database, examples, queue, settings.second_review / 100, lambda: guard.flags(SYSTEM))
     curation = Curation(examples, conversations, task, rules, bundled.folder(settings), guard, leases, eyes)
-    frozen = Datasets(datasets, examples, task, home, rules, guard, LearningValue(version_store, datasets))
+    learnt, tags = LearningValue(version_store, datasets), TagStore(database)
+    frozen = Datasets(datasets, examples, task, home, rules, guard, learnt, tags.of)
     chat = Chat(database, conversations, feedback, examples, engine, task, versions.served, settings)
     sides = two_samples(versions.served, chat.usual_sampling)
     notices = NoticeStore(database)
@@ -232,7 +236,7 @@ def _compose(
         base=base,
         engine=engine,
         task=task,
-        teacher=Teacher(settings),
+        teacher=teacher,
         chat=chat,
         comparing=Comparing(database, chat, conversations, examples, task, sides, settings.compare_share),
         drafts=Drafts(chat, task),
@@ -243,7 +247,7 @@ def _compose(
         metrics=Metrics(database, chat, engine, versions, examples, feedback),
         guard=guard,
         curation=curation,
-        inbox=Inbox(queue, QueueStore(database), curation, TagStore(database), leases, eyes, datasets, version_store),
+        inbox=Inbox(queue, QueueStore(database), curation, tags, leases, eyes, datasets, version_store),
         alike=Alike(examples, curation),
         datasets=frozen,
         importer=Importer(examples, task, rules),
@@ -254,6 +258,7 @@ def _compose(
         merging=merging,
         publishing=Publishing(publications, versions, merging, origins, _hub(settings), settings.hub_repo),
         hub=_hub(settings),
+        synthesis=Synthesis(teacher, examples, task, home, rules),
         dataset_push=DatasetPush(publications, frozen, _hub(settings), settings.hub_repo),
         worker=Worker(training),
         backups=Backups(database, home, base, settings),

@@ -10,6 +10,7 @@ from flywheel.alike import Cluster
 from flywheel.operations.event import Arguments, Event, stepped
 from flywheel.roles import Principal
 from flywheel.services import Services
+from flywheel.synthesis import Wish
 
 
 def import_files(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
@@ -114,6 +115,20 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
         for example, count in cluster.pairs
     ]
     return {"count": len(cluster.examples), "ids": [id for id, _ in cluster.seen], "pairs": pairs}
+
+
+def synthesize(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
+    """Pairs from the teacher, which wait for review. Exit 1: the teacher failed; what was made is kept."""
+    source = "documents" if args.get("documents") else args.get("source", "rows")
+    if args.get("show_prompt"):
+        yield {"result": {"source": source, "prompt": services.synthesis.prompt(who, source)}}
+        return
+    given = {
+        name: args[name] for name in ("count", "seed_rows", "documents", "calls", "tokens", "seed") if name in args
+    }
+    made = yield from stepped(services.synthesis.make(who, Wish(source, **given, prompt=args.get("prompt"))))
+    yield {"result": asdict(made)}
+    yield {"exit": 1 if made.failed else 0}
 
 
 def freeze(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:

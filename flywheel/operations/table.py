@@ -18,6 +18,7 @@ OPERATIONS: dict[str, Operation] = {
     "export": data.export,
     "review": data.review,
     "freeze": data.freeze,
+    "synthesize": data.synthesize,
     "datasets": data.datasets,
     "train": models.train,
     "runs": models.runs,
@@ -37,7 +38,7 @@ OPERATIONS: dict[str, Operation] = {
     "usage": people.usage,
 }
 
-COUNTS_TOKENS = ("ask", "import", "review", "freeze")
+COUNTS_TOKENS = ("ask", "import", "review", "freeze", "synthesize")
 """Operations that need the base's tokenizer: what is too long for it is refused. A model elsewhere has none here."""
 
 COUNTING_ACTIONS = {"datasets": ("report",)}

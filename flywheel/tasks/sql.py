@@ -129,6 +129,10 @@ class SqlTask:
         """Questions for the first visit."""
         return list(self._examples)
 
+    def schema(self) -> str:
+        """The tables that may be asked, each with its columns, a line each."""
+        return table_lines(self._tables())
+
     def close(self) -> None:
         """End the sandbox. Safe to call twice."""
         self._sandbox.close()
@@ -156,8 +160,13 @@ class SqlTask:
 
 def schema_prompt(tables: Mapping[str, Sequence[tuple[str, str]]]) -> str:
     """The system message that tells a general model these tables: name → (column, type)."""
+    return PROMPT.format(tables=table_lines(tables))
+
+
+def table_lines(tables: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+    """`name(column type, …)`, a line each."""
     lines = [f"{name}({', '.join(f'{column} {kind}' for column, kind in columns)})" for name, columns in tables.items()]
-    return PROMPT.format(tables="\n".join(lines))
+    return "\n".join(lines)
 
 
 def _ran(result: SqlResult) -> bool:

@@ -19,6 +19,7 @@ from flywheel.ui.data_in import ImportBox
 from flywheel.ui.dataset_push import PushBox
 from flywheel.ui.dataset_report import ReportBox, choices
 from flywheel.ui.shell import caller, strip
+from flywheel.ui.synthesis import SynthesisBox
 from flywheel.ui.wiring import on_load, wire
 from flywheel.words.catalogue import say
 from storage.datasets import DatasetRow, DatasetVersion
@@ -61,6 +62,7 @@ class DataPage:
                 gr.Markdown("## Bring data in")
                 term, load = self._bundled()
                 taking_in = ImportBox(self._services).build()
+                SynthesisBox(self._services).build()
         reports = ReportBox(self._services).build()
         gr.Markdown("## Dataset versions")
         versions = gr.HTML(elem_id="datasets")
