@@ -24,23 +24,25 @@ class SynthesisBox:
         """Lay the part out and wire it."""
         teacher = self._services.synthesis.teacher
         with gr.Accordion("Synthetic pairs", open=False):
-            if not teacher:
-                gr.Markdown(
-                    "A teacher model can write pairs that then wait for review. Set `FLYWHEEL_TEACHER_MODEL` and "
-                    "`FLYWHEEL_TEACHER_BASE_URL`, then start Flywheel again."
-                )
-                return
-            gr.Markdown(f"`{teacher}` writes pairs, which then wait for review. Personal data are not sent.")
-            has_tables = self._services.task.name == "sql"
-            sources = [("approved rows", "rows"), *([("the tables", "schema")] if has_tables else [])]
-            source = gr.Radio(label="From", choices=sources, value="rows", elem_id="synthesis-source")
-            with gr.Row():
-                count = gr.Number(label="Rows in all", value=20, minimum=1, precision=0, elem_id="synthesis-count")
-                calls = gr.Number(label="Most requests", value=20, minimum=1, precision=0, elem_id="synthesis-calls")
-            show = gr.Button("Show the prompt", elem_id="synthesis-show")
-            prompt = gr.Textbox(label="Prompt", placeholder="as it stands in its file", lines=3, elem_id="prompt")
-            make = gr.Button("Write pairs", elem_id="synthesize")
-            made = gr.HTML(elem_id="synthesized")
+            gr.Markdown(
+                f"`{teacher}` writes pairs, which then wait for review. Personal data are not sent."
+                if teacher
+                else "A teacher model can write pairs that then wait for review. Set `FLYWHEEL_TEACHER_MODEL` and "
+                "`FLYWHEEL_TEACHER_BASE_URL`, then start Flywheel again."
+            )
+            with gr.Column(visible=bool(teacher)):
+                has_tables = self._services.task.name == "sql"
+                sources = [("approved rows", "rows"), *([("the tables", "schema")] if has_tables else [])]
+                source = gr.Radio(label="From", choices=sources, value="rows", elem_id="synthesis-source")
+                with gr.Row():
+                    count = gr.Number(label="Rows in all", value=20, minimum=1, precision=0, elem_id="synthesis-count")
+                    calls = gr.Number(
+                        label="Most requests", value=20, minimum=1, precision=0, elem_id="synthesis-calls"
+                    )
+                show = gr.Button("Show the prompt", elem_id="synthesis-show")
+                prompt = gr.Textbox(label="Prompt", placeholder="as it stands in its file", lines=3, elem_id="prompt")
+                make = gr.Button("Write pairs", elem_id="synthesize")
+                made = gr.HTML(elem_id="synthesized")
         wire(show.click, self.show, {"source": source}, [prompt], "data_synthesis_prompt")
         wish = {"source": source, "count": count, "calls": calls, "prompt": prompt}
         wire(make.click, self.make, wish, [made], "data_synthesize")
