@@ -80,6 +80,13 @@ EVENTS: dict[str, Role] = {
     "review_reject_key": Role.REVIEWER,
     "alike_approve": Role.REVIEWER,
     "alike_reject": Role.REVIEWER,
+    "audit_open": Role.REVIEWER,
+    "audit_show": Role.REVIEWER,
+    "audit_by": Role.REVIEWER,
+    "audit_subject": Role.REVIEWER,
+    "audit_older": Role.REVIEWER,
+    "audit_export": Role.REVIEWER,
+    "audit_verify": Role.OWNER,
     "data_open": Role.REVIEWER,
     "data_open_examples": Role.REVIEWER,
     "data_examples": Role.REVIEWER,
@@ -130,6 +137,7 @@ PAGES: dict[str, Role] = {
     "/data": Role.REVIEWER,
     "/train": Role.OWNER,
     "/versions": Role.OWNER,
+    "/audit": Role.REVIEWER,
     "/settings": Role.OWNER,
 }
 """Path → role of the readers. The page itself is an empty frame and open; what it shows comes by events."""

@@ -208,9 +208,17 @@ def _care(commands: Commands) -> None:
     forget = _command(commands, "forget", "erase what is stored of a person; frozen rows stay, marked as withdrawn")
     forget.add_argument("--user", required=True, metavar="U", help="guest:<id>, hf:<name> or key:<id>")
     forget.add_argument("--dry-run", action="store_true", help="print what would go, change nothing")
-    audit = _command(commands, "audit", "the ledger of everything that was stored")
+    audit = _command(commands, "audit", "who decided what, and whether the records are as they were written")
     actions = audit.add_subparsers(dest="action", metavar="ACTION", required=True)
-    _command(actions, "verify", "check its chain, name the first broken row")
+    _command(actions, "verify", "check the ledger's chain, name the first broken row")
+    listing = _command(actions, "list", "decisions, newest first, with the text before and after")
+    listing.add_argument("--limit", type=_positive, default=50)
+    export = _command(actions, "export", "all decisions as JSON lines")
+    for action in (listing, export):
+        action.add_argument("--kind", choices=("example", "dataset", "run", "version", "access"))
+        action.add_argument("--by", metavar="ID", help="the beginning of the id of who decided")
+        action.add_argument("--about", metavar="ID", help="an example's id, d3, v2, a run's number")
+    export.add_argument("out", metavar="OUT")
 
 
 def _space(commands: Commands) -> None:

@@ -80,8 +80,16 @@ def promotion(record: Record) -> str:
 
 
 def audit(record: Record) -> str:
-    """Whether the ledger holds, in the words of the check."""
-    return str(record["message"])
+    """Whether the ledger holds, in the words of the check; or one decision."""
+    if "message" in record:
+        return str(record["message"])
+    if "file" in record:
+        return f"{record['file']}: {record['rows']} decisions"
+    why = f": {record['reason']}" if record["reason"] else ""
+    line = f"{record['at']}"[:19] + f"  {record['by']}  {record['action']} {record['kind']} {record['subject']}{why}"
+    texts = [record["before"], record["after"]]
+    changed = [f"    {mark} {' '.join(text.split())[:100]}" for mark, text in zip("-+", texts, strict=True) if text]
+    return "\n".join([line, *(changed if texts[0] != texts[1] else [])])
 
 
 def spacefile(record: Record) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from flywheel import addresses, bundled
 from flywheel.alike import Alike
+from flywheel.audit import Audit
 from flywheel.backups import Backups
 from flywheel.base_fetch import BaseFetch
 from flywheel.base_model import BaseModel, base_model
@@ -60,6 +61,7 @@ from flywheel.versions import Versions
 from flywheel.wheel import Wheel
 from flywheel.words import catalogue as words
 from flywheel.worker import Worker
+from storage.audit import AuditStore
 from storage.consents import ConsentStore
 from storage.conversations import ConversationStore
 from storage.database import Database
@@ -114,6 +116,7 @@ class Services:
     curation: Curation
     inbox: Inbox
     alike: Alike
+    audit: Audit
     datasets: Datasets
     importer: Importer
     exporter: Exporter
@@ -249,6 +252,7 @@ def _compose(
         curation=curation,
         inbox=Inbox(queue, QueueStore(database), curation, tags, leases, eyes, datasets, version_store),
         alike=Alike(examples, curation),
+        audit=Audit(AuditStore(database)),
         datasets=frozen,
         importer=Importer(examples, task, rules),
         exporter=Exporter(examples, datasets, conversations, feedback, ConsentStore(database)),

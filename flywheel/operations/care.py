@@ -3,16 +3,18 @@
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from flywheel import backups
+from flywheel.audit import PAGE
 from flywheel.doctor.records import records
 from flywheel.operations.event import Arguments, Event
 from flywheel.roles import Principal, Role, require
 from flywheel.services import Services
 from flywheel.settings import Settings
-from storage import ledger
+from storage.audit import KINDS, Filters
 from storage.backup import Step
 
 T = TypeVar("T")
@@ -59,8 +61,17 @@ def doctor(services: Services, who: Principal, args: Arguments) -> Iterator[Even
 
 
 def audit(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
-    """Check the ledger's chain; names the first broken row."""
-    require(who, Role.OWNER)
-    report = ledger.verify(services.database)
+    """Check the ledger's chain, naming the first broken row; or tell who decided what, on the screen or as a file."""
+    kinds = (args["kind"],) if args.get("kind") else KINDS
+    filters = Filters(kinds, args.get("by"), None, args.get("about"))
+    if args["action"] == "list":
+        for entry in islice(services.audit.all(who, filters), args.get("limit") or PAGE):
+            yield {"result": asdict(entry)}
+        return
+    if args["action"] == "export":
+        rows = services.audit.export(who, Path(args["out"]), filters)
+        yield {"result": {"file": args["out"], "rows": rows}}
+        return
+    report = services.verify_ledger(who)
     yield {"result": asdict(report)}
     yield {"exit": 0 if report.ok else 1}

@@ -11,6 +11,7 @@ from gradio.components.navbar import Navbar
 from flywheel import census
 from flywheel.roles import Role
 from flywheel.services import Services
+from flywheel.ui.audit import AuditPage
 from flywheel.ui.chat import ChatPage
 from flywheel.ui.corrections import CorrectionsPage
 from flywheel.ui.data import DataPage
@@ -43,6 +44,7 @@ def pages(services: Services) -> list[Page]:
         DataPage(services),
         TrainPage(services),
         VersionsPage(services),
+        AuditPage(services),
         SettingsPage(services),
     ]
 
