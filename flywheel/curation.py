@@ -57,6 +57,10 @@ class Curation:
         require(who, Role.REVIEWER)
         return self._examples.inbox(limit=limit, after=after)
 
+    def named(self, ids: Sequence[str]) -> dict[str, Example]:
+        """Examples by their ids, for those who have asked what they may see."""
+        return self._examples.named(ids)
+
     def skipped(self, who: Principal, limit: int = 50) -> list[Example]:
         """What was put off."""
         require(who, Role.REVIEWER)
@@ -181,7 +185,11 @@ class Curation:
         refused: list[tuple[str, str]] = []
         for example_id in ids:
             try:
-                approved.append(self.approve(who, example_id, keep=keep).id)
+                done = self.approve(who, example_id, keep=keep)
+                if done.state == "approved":
+                    approved.append(done.id)
+                else:
+                    refused.append((example_id, "Your approval is kept; another reviewer judges it too."))
             except PUBLIC as error:
                 refused.append((example_id, str(error)))
         return approved, refused

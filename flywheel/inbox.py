@@ -18,6 +18,7 @@ from flywheel.queue_entries import Entry, Filters
 from flywheel.roles import Principal, Role, require
 from flywheel.second_eyes import Agreement, SecondEyes, Standing, standing
 from storage.datasets import DatasetStore
+from storage.examples import Example
 from storage.queue import QueueStore
 from storage.tags import TagStore
 from storage.versions import VersionStore
@@ -138,20 +139,44 @@ class Inbox:
         item = self._curation.item(who, example_id)
         waits = item.example.state in ("pending", "skipped")
         mine = self._leases.take(example_id, who.id) if waits else True
-        entry = self._queue.get(example_id)
+        return replace(self._told(item), held_by=None if mine else self._leases.other(example_id, who.id))
+
+    def _told(self, item: Item) -> Item:
+        """With what is known beside the text."""
+        id = item.example.id
+        entry = self._queue.get(id)
         if entry is None:
-            raise NotFound(f"There is no example `{example_id[:60]}`. Load the page again.")
+            raise NotFound(f"There is no example `{id[:60]}`. Load the page again.")
         return replace(
             item,
             tags=entry.record.tags,
             rating=entry.origin.rating,
             answers=entry.origin.answers,
             logprob=entry.origin.logprob,
-            similar=[(other.id, other.record.question, other.record.state, share)
-                     for other, share in self._queue.similar(example_id)],
-            held_by=None if mine else self._leases.other(example_id, who.id),
+            similar=[
+                (other.id, other.record.question, other.record.state, share) for other, share in self._queue.similar(id)
+            ],
             votes=entry.record.votes if standing(entry) == "disputed" else (),
-        )  # fmt: skip
+        )
+
+    def look(self, who: Principal, example_id: str) -> Item:
+        """An item as `open` gives it, not held. Raises NotFound."""
+        require(who, Role.REVIEWER)
+        return self._told(self._curation.item(who, example_id))
+
+    def examples(
+        self, who: Principal, filters: Filters, order: str = "value", limit: int = PAGE
+    ) -> list[tuple[Example, tuple[str, ...]]]:
+        """The first so many that a page would list, whole, with their tags."""
+        rows: list[Listed] = []
+        after = None
+        while len(rows) < limit:
+            page = self.page(who, filters, order, after, limit - len(rows))
+            rows += page.entries
+            if (after := page.after) is None:
+                break
+        known = self._curation.named([row.id for row in rows])
+        return [(known[row.id], row.tags) for row in rows if row.id in known]
 
     def facets(self, who: Principal) -> Facets:
         """What the filters offer."""
@@ -174,6 +199,19 @@ class Inbox:
             if self._queue.get(id) is None:
                 raise NotFound(f"There is no example `{id[:60]}`. `python -m flywheel review list` names them.")
         return self._tags.mark(list(dict.fromkeys(ids)), tag, "added" if on else "removed", by=who.id)
+
+    def set_tags(self, who: Principal, example_id: str, tags: Sequence[str]) -> list[str]:
+        """Make these the tags of one example; blank ones count for none. Returns them in order."""
+        require(who, Role.REVIEWER)
+        entry = self._queue.get(example_id)
+        if entry is None:
+            raise NotFound(f"There is no example `{example_id[:60]}`. Load the page again.")
+        wanted = {clean_tag(tag) for tag in tags if tag.strip()}
+        for tag in wanted - set(entry.record.tags):
+            self._tags.mark([example_id], tag, by=who.id)
+        for tag in set(entry.record.tags) - wanted:
+            self._tags.mark([example_id], tag, "removed", by=who.id)
+        return sorted(wanted)
 
     def tag_counts(self, who: Principal, state: str = "all") -> dict[str, int]:
         """Tag → examples of a state (or all) that have it, the most frequent first."""

@@ -10,6 +10,8 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 # Of flywheel.formats, which the parser must not load; a test compares.
 FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "csv", "parquet", "dpo", "kto")
 WHAT = ("examples", "dataset", "preferences", "turns", "feedback")
+# Of flywheel.inbox; a test compares.
+STATES = ("pending", "skipped", "approved", "rejected", "quarantined", "withdrawn", "all")
 READ_ONLY = ("guanaco", "open-webui", "question")
 
 
@@ -75,27 +77,7 @@ def _data(commands: Commands) -> None:
     give.add_argument("--format", choices=FORMATS, help="default: what the file's name says, else openai")
     give.add_argument("--dataset", metavar="dN")
     give.add_argument("out", metavar="OUT")
-    review = _command(commands, "review", "the inbox without a browser")
-    actions = review.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = _command(actions, "list", "what waits for a decision")
-    listing.add_argument("--limit", type=_positive, default=50)
-    _command(actions, "show", "one item").add_argument("ids", nargs=1, metavar="ID")
-    approve = _command(actions, "approve", "approve as proposed")
-    approve.add_argument("ids", nargs="+", metavar="ID")
-    redact = _command(actions, "redact", "put typed tags in the place of personal data and secrets")
-    redact.add_argument("ids", nargs="+", metavar="ID")
-    reject = _command(actions, "reject", "reject with a reason")
-    reject.add_argument("ids", nargs="+", metavar="ID")
-    reject.add_argument("--reason", required=True, metavar="TEXT")
-    edit = _command(actions, "edit", "approve with another completion")
-    edit.add_argument("ids", nargs=1, metavar="ID")
-    edit.add_argument("--completion", required=True, metavar="FILE", help="a file, or - for standard input")
-    alike = _command(actions, "alike", "what waits and asks nearly the same, as clusters, the largest first")
-    alike.add_argument("--limit", type=_positive, default=50)
-    for action in (approve, reject):
-        action.add_argument("--alike", action="store_true", help="also all that waits and asks nearly the same")
-    for action in (approve, edit):
-        action.add_argument("--keep", metavar="REASON", help="approve although it holds personal data or secrets")
+    _review(commands)
     make = _command(commands, "synthesize", "pairs from a teacher model, which wait for review")
     make.add_argument("--from", dest="source", choices=("rows", "documents", "schema"), default="rows")
     make.add_argument("--count", type=_positive, default=20, metavar="N", help="rows in all (default 20)")
@@ -120,6 +102,48 @@ def _data(commands: Commands) -> None:
     push.add_argument("--public", action="store_true", help="everyone may read it")
     report = _command(actions, "report", "what is in a version, or in what would be frozen now")
     report.add_argument("ids", nargs="?", metavar="dN")
+
+
+def _review(commands: Commands) -> None:
+    review = _command(commands, "review", "the inbox without a browser")
+    actions = review.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = _command(actions, "list", "what waits for a decision, the most useful first")
+    listing.add_argument("--limit", type=_positive, default=50)
+    listing.add_argument("--order", choices=("value", "newest", "oldest"), default="value")
+    listing.add_argument("--state", choices=STATES, default="pending")
+    for name, text in (("reason", "R"), ("tag", "T"), ("provenance", "P"), ("text", "WORDS")):
+        listing.add_argument(f"--{name}", metavar=text)
+    listing.add_argument("--rating", choices=("up", "down", "none"))
+    listing.add_argument("--version", dest="model_version", metavar="vN", help="which version had answered")
+    listing.add_argument("--since", metavar="DAY", help="a day such as 2026-01-31, UTC")
+    listing.add_argument("--until", metavar="DAY")
+    listing.add_argument("--mine", action="store_true", help="what you wrote or decided")
+    _command(actions, "show", "one item").add_argument("ids", nargs=1, metavar="ID")
+    approve = _command(actions, "approve", "approve as proposed")
+    approve.add_argument("ids", nargs="+", metavar="ID")
+    redact = _command(actions, "redact", "put typed tags in the place of personal data and secrets")
+    redact.add_argument("ids", nargs="+", metavar="ID")
+    reject = _command(actions, "reject", "reject with a reason")
+    reject.add_argument("ids", nargs="+", metavar="ID")
+    reject.add_argument("--reason", required=True, metavar="TEXT")
+    edit = _command(actions, "edit", "approve with another completion")
+    edit.add_argument("ids", nargs=1, metavar="ID")
+    edit.add_argument("--completion", required=True, metavar="FILE", help="a file, or - for standard input")
+    for name, text in (("skip", "put off"), ("reopen", "undo a decision: it waits again")):
+        _command(actions, name, text).add_argument("ids", nargs="+", metavar="ID")
+    tag = _command(actions, "tag", "put tags on, or take them off")
+    tag.add_argument("ids", nargs="+", metavar="ID")
+    for name in ("add", "remove"):
+        tag.add_argument(f"--{name}", action="append", metavar="TAG")
+    tags = _command(actions, "tags", "how many examples have each tag")
+    tags.add_argument("--state", choices=STATES, default="all")
+    _command(actions, "numbers", "what you decided, what waits, how far two reviewers agree, what learnt from it")
+    alike = _command(actions, "alike", "what waits and asks nearly the same, as clusters, the largest first")
+    alike.add_argument("--limit", type=_positive, default=50)
+    for action in (approve, reject):
+        action.add_argument("--alike", action="store_true", help="also all that waits and asks nearly the same")
+    for action in (approve, edit):
+        action.add_argument("--keep", metavar="REASON", help="approve although it holds personal data or secrets")
 
 
 def _models(commands: Commands) -> None:

@@ -175,12 +175,27 @@ def _login_link(record: Record) -> str:
 
 
 def _review(record: Record) -> str:
+    if "median_seconds" in record:
+        return _numbers(record)
     if "pairs" not in record:
         return pairs(record)
     lines = [f"{record['count']} wait that ask nearly the same:"]
     for pair in record["pairs"]:
         copies = f" ({pair['copies']} copies)" if pair["copies"] > 1 else ""
         lines.append(f"  {pair['id']}  {_line(pair['question'])} → {_line(pair['completion'])}{copies}")
+    return "\n".join(lines)
+
+
+def _numbers(record: Record) -> str:
+    share = "" if record["approved"] is None else f", {record['approved']:.0%} approved"
+    took = "" if record["median_seconds"] is None else f", {record['median_seconds']:.0f} s a decision"
+    lines = [f"{record['waiting']} waiting, {record['today']} decided today{share}{took}"]
+    if (two := record["agreement"])["pairs"]:
+        kappa = "not defined" if two["kappa"] is None else f"{two['kappa']:.2f}"
+        lines.append(f"{two['pairs']} judged by two, {two['agreed']} alike, Cohen's kappa {kappa}")
+    for one in record["learned"]:
+        versions = ", ".join(one["versions"]) or "no version yet"
+        lines.append(f"{one['dataset']} holds {one['rows']} rows that you approved; learnt by {versions}")
     return "\n".join(lines)
 
 

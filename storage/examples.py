@@ -167,6 +167,11 @@ class ExampleStore:
         found = self._db.row(CURRENT.format("x.id = ?"), [id])
         return from_row(found) if found else None
 
+    def named(self, ids: Sequence[str]) -> dict[str, Example]:
+        """Those of these ids that are there."""
+        rows = self._db.rows(CURRENT.format("x.id IN (SELECT unnest(?::VARCHAR[]))"), [[*ids]])
+        return {row["id"]: from_row(row) for row in rows}
+
     def held(self, ids: Sequence[str]) -> set[str]:
         """Those whose author does not allow learning from them now."""
         return {row["id"] for row in self._db.rows(f"{HELD_EXAMPLES} AND list_contains(?::VARCHAR[], x.id)", [[*ids]])}

@@ -1,4 +1,4 @@
-"""Examples, review and dataset versions, as operations."""
+"""Examples and dataset versions, as operations."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from flywheel import exports, hub_import, imports
-from flywheel.alike import Cluster
 from flywheel.operations.event import Arguments, Event, stepped
 from flywheel.roles import Principal
 from flywheel.services import Services
@@ -63,58 +62,6 @@ def export(services: Services, who: Principal, args: Arguments) -> Iterator[Even
         services.exporter, who, out, what=args["what"], format=args.get("format"), dataset=args.get("dataset")
     )
     yield {"result": {"file": str(out), "rows": count}}
-
-
-def review(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
-    """The inbox without a browser: list, show, approve, reject, edit."""
-    action, curation = args["action"], services.curation
-    if action == "list":
-        for example in curation.inbox(who, limit=args.get("limit", 50)):
-            yield {"result": asdict(example)}
-    elif action == "show":
-        yield {"result": asdict(curation.item(who, args["ids"][0]))}
-    elif action == "alike":
-        for cluster in services.alike.listing(who, args.get("limit", 50)):
-            yield {"result": _cluster(cluster)}
-    elif args.get("alike"):
-        yield from _together(services, who, args)
-    elif action == "approve":
-        approved, refused = curation.approve_many(who, args["ids"], args.get("keep", ""))
-        yield {"result": {"approved": approved, "refused": [{"id": i, "reason": r} for i, r in refused]}}
-        yield {"exit": 1 if refused else 0}
-    elif action == "edit":
-        edited = curation.approve(who, args["ids"][0], completion=args["completion"], keep=args.get("keep", ""))
-        yield {"result": asdict(edited)}
-    elif action == "redact":
-        for example_id in args["ids"]:
-            yield {"result": asdict(curation.redact(who, example_id))}
-    else:
-        for example_id in args["ids"]:
-            yield {"result": asdict(curation.reject(who, example_id, args["reason"]))}
-
-
-def _together(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
-    """One decision for each example that is named and all that ask nearly the same."""
-    clusters = [(example_id, services.alike.of(who, example_id)) for example_id in args["ids"]]
-    seen = dict[str, str]()
-    for example_id, cluster in clusters:
-        alone = [] if cluster else [(example_id, services.curation.item(who, example_id).example.event_id)]
-        seen |= dict(cluster.seen if cluster else alone)
-    if args["action"] == "approve":
-        decided = services.alike.approve(who, [*seen.items()], args.get("keep") or "")
-    else:
-        decided = services.alike.reject(who, [*seen.items()], args["reason"])
-    refused = [{"id": id, "reason": reason} for id, reason in decided.refused]
-    yield {"result": {"approved" if args["action"] == "approve" else "rejected": decided.done, "refused": refused}}
-    yield {"exit": 1 if refused else 0}
-
-
-def _cluster(cluster: Cluster) -> dict[str, Any]:
-    pairs = [
-        {"id": example.id, "question": example.prompt[-1]["content"], "completion": example.completion, "copies": count}
-        for example, count in cluster.pairs
-    ]
-    return {"count": len(cluster.examples), "ids": [id for id, _ in cluster.seen], "pairs": pairs}
 
 
 def synthesize(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:

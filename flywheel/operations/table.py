@@ -6,7 +6,7 @@ Knows nothing of terminals, argparse or HTTP.
 from collections.abc import Iterator
 
 from flywheel.errors import InvalidInput
-from flywheel.operations import care, daily, data, keys, models, people, release
+from flywheel.operations import care, daily, data, keys, models, people, release, review
 from flywheel.operations.event import Arguments, Event, Operation
 from flywheel.roles import Principal
 from flywheel.services import Services
@@ -16,7 +16,7 @@ OPERATIONS: dict[str, Operation] = {
     "ask": daily.ask,
     "import": data.import_files,
     "export": data.export,
-    "review": data.review,
+    "review": review.review,
     "freeze": data.freeze,
     "synthesize": data.synthesize,
     "datasets": data.datasets,
@@ -44,7 +44,7 @@ COUNTS_TOKENS = ("ask", "import", "review", "freeze", "synthesize")
 COUNTING_ACTIONS = {"datasets": ("report",)}
 """Of operations that else need none, the actions that do."""
 
-LOOKS = ("list",)
+LOOKS = ("list", "tags", "tag", "numbers")
 """Actions of theirs that count nothing; to show an item is to say what would be refused in it."""
 
 NEEDS_BASE = ("train", "evaluate", "merge", "publish")

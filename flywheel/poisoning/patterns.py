@@ -116,8 +116,9 @@ def _phrases(text: str) -> Iterator[str]:
 
 def _log_odds(both: int, phrase: int, group: int, total: int) -> float:
     """How much more often the phrase stands in the group than elsewhere, half a row added to each count."""
-    alone, without = phrase - both, group - both
-    neither = total - phrase - without
+    # Rows are read state by state: one that was decided meanwhile stands in two, and the counts do not add up.
+    alone, without = max(0, phrase - both), max(0, group - both)
+    neither = max(0, total - phrase - without)
     return math.log((both + 0.5) * (neither + 0.5) / ((alone + 0.5) * (without + 0.5)))
 
 

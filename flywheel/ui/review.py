@@ -3,6 +3,7 @@
 Formats and calls one service method a handler; rights, leases and validity are the services' matter.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -11,13 +12,15 @@ from flywheel.errors import InvalidInput
 from flywheel.items import Item
 from flywheel.roles import Principal, Role
 from flywheel.services import Services
-from flywheel.ui import markup, review_keys
-from flywheel.ui.review_parts import Place, State, item_view, panels, parts, result_view
+from flywheel.ui import review_keys
+from flywheel.ui.review_numbers import learned_view
+from flywheel.ui.review_parts import item_view, panels, parts, result_view
+from flywheel.ui.review_place import Place, State
+from flywheel.ui.review_queue import Listing, QueueColumn, chosen
 from flywheel.ui.shell import caller, strip
 from flywheel.ui.wiring import on_load, wire
+from flywheel.words.catalogue import say
 from storage.examples import Example
-
-PAGE = 50
 
 
 class ReviewPage:
@@ -28,19 +31,16 @@ class ReviewPage:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._parts, self._panels = parts(services), panels(services)
+        self._column = QueueColumn(services.inbox)
 
     def build(self) -> None:
         """Lay out the page and wire it."""
         strip(self._services)
-        curation = self._services.curation
+        terms = self._services.curation.terms()
         current, last = gr.State(None), gr.State(None)
         with gr.Row(elem_classes="fw-split"):
             with gr.Column(scale=2, min_width=280):
-                queue = gr.Radio(label="Waiting for a decision", choices=[], elem_id="queue")
-                hint = gr.HTML(elem_id="waiting")
-                with gr.Accordion("Bundled example corrections", open=False, visible=bool(curation.terms())):
-                    term = gr.Dropdown(label="Word to teach", choices=curation.terms(), elem_id="term")
-                    load = gr.Button("Load example corrections", elem_id="load-corrections")
+                self._column.build()
             with gr.Column(scale=5, min_width=320, visible="hidden") as body:
                 view = gr.HTML(elem_id="item")
                 more = [part for panel in self._panels if panel.side == "above" for part in panel.build()]
@@ -62,56 +62,92 @@ class ReviewPage:
                     reject = gr.Button("Reject", variant="stop", elem_id="reject")
                 more += [part for panel in self._panels if panel.side == "below" for part in panel.build()]
                 gr.HTML(review_keys.help_view(), elem_id="keys")
+        with gr.Accordion(say("review.mine_title"), open=False):
+            learned = gr.HTML(elem_id="my-approvals")
+        with gr.Accordion("Bundled example corrections", open=False, visible=bool(terms)):
+            term = gr.Dropdown(label="Word to teach", choices=terms, elem_id="term")
+            load = gr.Button("Load example corrections", elem_id="load-corrections")
+        listing = self._column.listing
         item = {"current": current, "completion": completion}
         shown = [view, completion, result, guard, keep, current, body, *more]
         # The next item comes with the decision on this one: a second round trip would let a fast hand decide twice.
-        fresh = [queue, hint, *shown]
-        on_load(self.refresh, {}, fresh, "review_open")
-        wire(load.click, self.load, {"term": term}, fresh, "review_load")
-        wire(queue.input, self.open, {"example_id": queue}, shown, "review_item", quiet=True)
+        fresh = [*self._column.outputs, *shown]
+        decided = [last, *fresh]
+        on_load(self.begin, {}, [learned, *self._column.offered, *fresh], "review_open")
+        self._wire_queue(fresh, shown)
+        wire(load.click, self.load, {"term": term, "listing": listing}, fresh, "review_load")
         wire(check.click, self.check, item, [result, guard], "review_try")
         wire(redact.click, self.redact, item, shown, "review_redact")
-        wire(approve.click, self.approve, {**item, "keep": keep}, [*fresh, last], "review_approve")
-        wire(skip.click, self.skip, {"current": current}, [*fresh, last], "review_skip")
-        wire(undo.click, self.undo, {"last": last}, [*fresh, last], "review_undo")
-        rejected = {"current": current, "reason": reason}
-        wire(reject.click, self.reject, rejected, [*fresh, last, reason], "review_reject")
-        wire(reason.submit, self.reject, rejected, [*fresh, last, reason], "review_reject_key")
-        place = Place(current, completion, shown, fresh, self.open, self.refresh)
+        wire(approve.click, self.approve, {**item, "keep": keep, "listing": listing}, decided, "review_approve")
+        wire(skip.click, self.skip, {"current": current, "listing": listing}, decided, "review_skip")
+        wire(undo.click, self.undo, {"last": last, "listing": listing}, decided, "review_undo")
+        rejected = {"current": current, "reason": reason, "listing": listing}
+        wire(reject.click, self.reject, rejected, [reason, *decided], "review_reject")
+        wire(reason.submit, self.reject, rejected, [reason, *decided], "review_reject_key")
+        place = Place(current, completion, listing, shown, fresh, self.open, self.refresh)
         for panel in self._panels:
             panel.wire(place)
 
-    def refresh(self, request: gr.Request) -> tuple[Any, ...]:
-        """The queue as it is now, its first item chosen and open."""
-        who = caller(request)
-        examples = self._services.curation.inbox(who, limit=PAGE)
-        counts = self._services.curation.counts(who)
-        choices = [(label(example), example.id) for example in examples]
-        first = choices[0][1] if choices else None
-        return (
-            gr.Radio(choices=choices, value=first),
-            hint_of(len(choices), counts, bundled=bool(self._services.curation.terms())),
-            *self.open(first, request),
-        )
+    def _wire_queue(self, fresh: list[Any], shown: list[Any]) -> None:
+        column = self._column
+        wire(column.queue.input, self.open, {"example_id": column.queue}, shown, "review_item", quiet=True)
+        wanted = {"text": column.search, **column.filters}
+        wire(column.search.submit, self.choose, wanted, fresh, "review_search")
+        for name, box in column.filters.items():
+            changed = box.submit if name in ("since", "until") else box.input
+            wire(changed, self.choose, wanted, fresh, f"review_filter_by_{name}")
+        wire(column.on.click, self.forward, {"listing": column.listing}, fresh, "review_forward")
+        wire(column.back.click, self.backward, {"listing": column.listing}, fresh, "review_backward")
 
-    def load(self, term: str | None, request: gr.Request) -> tuple[Any, ...]:
+    def begin(self, request: gr.Request) -> tuple[Any, ...]:
+        """The page as it is opened."""
+        who = caller(request)
+        told = learned_view(self._services.inbox.learned(who))
+        return told, *self._column.offers(who), *self.refresh(Listing(), request)
+
+    def refresh(self, listing: Listing, request: gr.Request, done: str | None = None) -> tuple[Any, ...]:
+        """The list as it is now, and the next item open: the one after `done`, else the first that nobody holds."""
+        who = caller(request)
+        drawn = self._column.drawn(who, listing, done)
+        for example_id in drawn.ids:
+            item = self._services.inbox.open(who, example_id)
+            if item.held_by is None:
+                return *drawn.values(example_id), *self._shown(who, item)
+        return *drawn.values(None), *self.open(None, request)
+
+    def choose(self, request: gr.Request, **wanted: Any) -> tuple[Any, ...]:
+        """The list that the filters and the search ask for."""
+        return self.refresh(chosen(caller(request), wanted), request)
+
+    def forward(self, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
+        """The next page of the list."""
+        places = (*listing.places, listing.after) if listing.after else listing.places
+        return self.refresh(replace(listing, places=places), request)
+
+    def backward(self, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
+        """The page before."""
+        return self.refresh(replace(listing, places=listing.places[:-1]), request)
+
+    def load(self, term: str | None, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         """Put the bundled example corrections of a word into the inbox."""
         added = self._services.curation.load_example_corrections(caller(request), term or "")
         gr.Info(
             f"{added} example corrections of `{term}` wait for your decision." if added else "They are here already."
         )
-        return self.refresh(request)
+        return self.refresh(listing, request)
 
     def open(self, example_id: str | None, request: gr.Request) -> tuple[Any, ...]:
         """One item: conversation, diff, proposal and what the proposal returns."""
         who = caller(request)
-        if not example_id:
-            nothing = ("", "", "", gr.Column(visible=False), "", None, gr.Column(visible="hidden"))
-            return *nothing, *self._opened(who, None)
-        item = self._services.curation.item(who, example_id)
-        current = (example_id, item.example.event_id)
-        text = item.example.completion
-        told = item_view(self._parts, item), text, result_view(item, text)
+        if example_id:
+            return self._shown(who, self._services.inbox.open(who, example_id))
+        nothing = ("", "", "", gr.Column(visible=False), "", None, gr.Column(visible="hidden"))
+        return *nothing, *self._opened(who, None)
+
+    def _shown(self, who: Principal, item: Item) -> tuple[Any, ...]:
+        example = item.example
+        current = (example.id, example.event_id)
+        told = item_view(self._parts, item), example.completion, result_view(item, example.completion)
         return *told, guard_of(item), "", current, gr.Column(visible=True), *self._opened(who, item)
 
     def _opened(self, who: Principal, item: Item | None) -> list[Any]:
@@ -131,33 +167,41 @@ class ReviewPage:
         done = curation.redact(caller(request), example_id, completion=completion, expected_event=event)
         return self.open(done.id, request)
 
-    def approve(self, current: State, completion: str, keep: str, request: gr.Request) -> tuple[Any, ...]:
+    def approve(
+        self, current: State, completion: str, keep: str, listing: Listing, request: gr.Request
+    ) -> tuple[Any, ...]:
         """Approve what stands in the box."""
         example_id, event = seen(current)
         curation = self._services.curation
         done = curation.approve(
             caller(request), example_id, completion=completion, keep=keep or "", expected_event=event
         )
-        return *self.refresh(request), done.id
+        return self._after(done, listing, request)
 
-    def skip(self, current: State, request: gr.Request) -> tuple[Any, ...]:
+    def skip(self, current: State, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         """Leave it undecided; it does not come back by itself."""
         example_id, event = seen(current)
         done = self._services.curation.skip(caller(request), example_id, expected_event=event)
-        return *self.refresh(request), done.id
+        return self._after(done, listing, request)
 
-    def reject(self, current: State, reason: str, request: gr.Request) -> tuple[Any, ...]:
+    def reject(self, current: State, reason: str, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         """Reject with the reason typed."""
         example_id, event = seen(current)
         done = self._services.curation.reject(caller(request), example_id, reason, expected_event=event)
-        return *self.refresh(request), done.id, ""
+        return "", *self._after(done, listing, request)
 
-    def undo(self, last: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """Take the last decision of this page back."""
+    def undo(self, last: str | None, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
+        """Take the last decision of this page back, and show the item again."""
         if not last:
             raise InvalidInput("Nothing was decided on this page yet, so there is nothing to undo.")
-        self._services.curation.reopen(caller(request), last)
-        return *self.refresh(request), None
+        who = caller(request)
+        self._services.curation.reopen(who, last)
+        return None, *self._column.drawn(who, listing).values(last), *self.open(last, request)
+
+    def _after(self, done: Example, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
+        if done.state == "pending":
+            gr.Info(say("review.voted"))
+        return done.id, *self.refresh(listing, request, done.id)
 
 
 def seen(current: State) -> tuple[str, str]:
@@ -172,27 +216,6 @@ def known(current: State) -> str:
     return seen(current)[0]
 
 
-def label(example: Example) -> str:
-    """One line of the queue: the question, shortened, and where the proposal comes from."""
-    question = next((m["content"] for m in reversed(example.prompt) if m["role"] == "user"), "")
-    short = " ".join(question.split())
-    short = short if len(short) <= 70 else short[:69] + "…"
-    return f"{short} · {example.provenance}"
-
-
-def hint_of(waiting: int, counts: dict[str, int], *, bundled: bool) -> str:
-    """What the reviewer sees under the queue: how much there is, or what to do when there is nothing."""
-    done = ", ".join(f"{counts.get(state, 0)} {state}" for state in ("approved", "rejected", "skipped"))
-    if waiting:
-        more = f" (the first {waiting} are shown)" if counts.get("pending", 0) > waiting else ""
-        return markup.note(f"{counts.get('pending', waiting)} waiting{more}; {done}.")
-    also = ", and you can load the bundled examples below" if bundled else ""
-    return markup.empty(
-        f"Nothing waits for a decision; {done}. Corrections from the chat arrive here{also}.",
-        ("Go on to Data and freeze", "/data") if counts.get("approved") else ("Open the chat", "/"),
-    )
-
-
 def guard_of(item: Item) -> Any:
-    """The means against personal data, and the reason for keeping what was noticed, are there when something was."""
-    return gr.Column(visible=item.private is not None or bool(item.flags))
+    """The means against personal data are there when some was found."""
+    return gr.Column(visible=item.private is not None)

@@ -13,6 +13,7 @@ from flywheel.items import Item
 from flywheel.roles import Principal
 from flywheel.ui import markup
 from flywheel.ui.review_place import Place
+from flywheel.ui.review_queue import Listing
 from flywheel.ui.shell import caller
 from flywheel.ui.wiring import wire
 from flywheel.words.catalogue import say, say_count
@@ -42,7 +43,7 @@ class AlikePanel:
 
     def wire(self, place: Place) -> None:
         """Tie its events."""
-        given = {"seen": self._seen, "reason": self._reason}
+        given = {"seen": self._seen, "reason": self._reason, "listing": place.listing}
         self._refresh = place.refresh
         wire(self._approve.click, self.approve, given, place.fresh, "alike_approve")
         wire(self._reject.click, self.reject, given, place.fresh, "alike_reject")
@@ -54,15 +55,19 @@ class AlikePanel:
             return gr.Column(visible=False), "", [], ""
         return gr.Column(visible=True), cluster_view(cluster), cluster.seen, ""
 
-    def approve(self, seen: list[tuple[str, str]], reason: str, request: gr.Request) -> tuple[Any, ...]:
+    def approve(
+        self, seen: list[tuple[str, str]], reason: str, listing: Listing, request: gr.Request
+    ) -> tuple[Any, ...]:
         """Approve all of the cluster as it stands."""
         tell(self._alike.approve(caller(request), seen or [], keep=reason or ""), "approved")
-        return self._refresh(request)
+        return self._refresh(listing, request)
 
-    def reject(self, seen: list[tuple[str, str]], reason: str, request: gr.Request) -> tuple[Any, ...]:
+    def reject(
+        self, seen: list[tuple[str, str]], reason: str, listing: Listing, request: gr.Request
+    ) -> tuple[Any, ...]:
         """Reject all of the cluster for the reason in the box."""
         tell(self._alike.reject(caller(request), seen or [], reason or ""), "rejected")
-        return self._refresh(request)
+        return self._refresh(listing, request)
 
 
 def tell(decided: Decided, done: str) -> None:

@@ -11,6 +11,8 @@ HELP = (
     ("r", "reject: type the reason, Enter sends it"),
     ("s", "skip"),
     ("u", "undo your last decision"),
+    ("t", "tag"),
+    ("/", "search"),
     ("?", "show or hide this list"),
 )
 
@@ -19,7 +21,7 @@ HELP = (
 SCRIPT = """<script>
 (() => {
   let seen = '', waitUntil = 0;
-  const shown = () => document.querySelector('#item')?.textContent ?? '';
+  const shown = () => document.querySelector('#item [data-item]')?.dataset.item ?? '';
   const decide = (id) => {
     if (shown() === seen && Date.now() < waitUntil) return;
     const it = document.getElementById(id);
@@ -36,7 +38,8 @@ SCRIPT = """<script>
   const help = () => { const it = document.querySelector('#keys details'); if (it) it.open = !it.open; };
   const actions = {
     a: () => decide('approve'), s: () => decide('skip'), u: () => press('undo'), x: () => press('redact'),
-    e: () => focus('completion'), r: () => focus('reason'), j: () => step(1), k: () => step(-1), '?': help,
+    e: () => focus('completion'), r: () => focus('reason'), j: () => step(1), k: () => step(-1),
+    t: () => focus('tags'), '/': () => focus('search'), '?': help,
   };
   document.addEventListener('keydown', (event) => {
     if (!location.pathname.endsWith('/review')) return;

@@ -4,54 +4,38 @@ A part only tells and has no buttons: a function from an item to markup. What ha
 here and nowhere else, so that a package adds a section without touching the page. Knows no service by itself.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any, Literal, Protocol
 
 from flywheel.items import Item
 from flywheel.redaction.redact import find
-from flywheel.roles import Principal
 from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.review_alike import AlikePanel
 from flywheel.ui.review_flags import noticed
-from flywheel.ui.review_place import Place as Place
-from flywheel.ui.review_place import State as State
+from flywheel.ui.review_place import Panel
+from flywheel.ui.review_tags import TagPanel
+from flywheel.words.catalogue import say, say_count
 
 Part = Callable[[Item], str]
 """One section of an item as markup; empty where there is nothing to say."""
 SHOWN_TURNS = 8
 
 
-class Panel(Protocol):
-    """A section with components of its own."""
-
-    side: Literal["above", "below"]
-    """Of the box with the answer and its buttons."""
-
-    def build(self) -> Sequence[Any]:
-        """Lay it out; the components that change with the item."""
-
-    def wire(self, place: Place) -> None:
-        """Tie its events, once the whole page is laid out. Each event stands in `census`."""
-
-    def open(self, who: Principal, item: Item | None) -> Sequence[Any]:
-        """What those components become for an item; None: none is open."""
-
-
 def parts(services: Services) -> list[Part]:
     """The sections of an item, top to bottom."""
-    return [origin, noticed, conversation, comment, difference]
+    return [held, origin, noticed, conversation, comment, dispute, difference, similar]
 
 
 def panels(services: Services) -> list[Panel]:
     """The sections with buttons, in their order on each side."""
-    return [AlikePanel(services.alike)]
+    return [AlikePanel(services.alike), TagPanel(services.inbox)]
 
 
 def item_view(sections: Sequence[Part], item: Item) -> str:
-    """All sections that have something to say."""
-    return "".join(section(item) for section in sections)
+    """All sections that have something to say, under the event they show: the keys tell by it what is on the page."""
+    return f'<div data-item="{item.example.event_id}">{"".join(section(item) for section in sections)}</div>'
 
 
 def origin(item: Item) -> str:
@@ -66,7 +50,41 @@ def origin(item: Item) -> str:
         told.append(("answered by", example.version))
     if example.reasons:
         told.append(("reasons", ", ".join(example.reasons)))
+    if item.rating:
+        told.append(("thumb", item.rating))
+    if item.logprob is not None:
+        told.append((say("review.certainty"), say("review.a_word", share=f"{math.exp(min(0.0, item.logprob)):.0%}")))
+    if item.answers > 1:
+        told.append(("asked again", say_count("review.answers", item.answers)))
     return markup.facts(told)
+
+
+def held(item: Item) -> str:
+    """That somebody else is at it."""
+    return markup.note(say("review.held", person=pseudonym(item.held_by)), "warn") if item.held_by else ""
+
+
+def dispute(item: Item) -> str:
+    """What two reviewers said apart."""
+    if not item.votes:
+        return ""
+    said = [say("review.said", person=pseudonym(vote.by), decision=vote.decision) for vote in item.votes]
+    said = [f"{words}: {vote.reason}" if vote.reason else words for words, vote in zip(said, item.votes, strict=True)]
+    texts = {vote.completion for vote in item.votes if vote.decision == "approved"}
+    apart = "".join(markup.code(text) for text in sorted(texts)) if len(texts) > 1 else ""
+    return markup.notes([say("review.disputed"), *said], "warn") + apart
+
+
+def similar(item: Item) -> str:
+    """Others that ask nearly the same, and what became of them."""
+    if not item.similar:
+        return ""
+    lines = [
+        f'<li>{escape(question)} <span class="fw-badge">{escape(state)}</span> {share:.0%}</li>'
+        for _, question, state, share in item.similar
+    ]
+    title = f"{say('review.similar')} ({len(lines)})"
+    return f'<details><summary>{escape(title)}</summary><ul class="fw-reasons">{"".join(lines)}</ul></details>'
 
 
 def conversation(item: Item) -> str:
