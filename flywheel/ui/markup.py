@@ -1,5 +1,6 @@
 """Small pieces of markup that several pages share: tables, notes, diffs. Pure text in, escaped HTML out."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -26,12 +27,17 @@ class Link:
 
 def note(text: str, kind: str = "info") -> str:
     """A boxed sentence; `kind` is info, good, warn or bad. Empty text gives no box."""
-    return f'<div class="fw-note fw-{kind}" role="status">{escape(text)}</div>' if text else ""
+    return f'<div class="fw-note fw-{kind}" role="status">{_words(text)}</div>' if text else ""
+
+
+def _words(text: str) -> str:
+    """A sentence whose names and values stand between backticks, as everywhere in messages."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def notes(lines: Iterable[str], kind: str = "info") -> str:
     """A boxed list of sentences."""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{_words(line)}</li>" for line in lines)
     return f'<div class="fw-note fw-{kind}" role="status"><ul>{items}</ul></div>' if items else ""
 
 

@@ -63,7 +63,7 @@ class Server:
                 max_file_size=UPLOAD_LIMIT,
                 allowed_paths=[],
                 blocked_paths=[str(Path(services.home.path).resolve())],
-                footer_links=["settings"],
+                footer_links=[],
                 app_kwargs=_application(services, self._event_of),
                 **look(),
             )
