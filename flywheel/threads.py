@@ -87,12 +87,23 @@ class Threads:
                 return Thread(None, [])
             place = latest.id
         conversation, turn = self.at(who, place)
-        turns, choices = self.conversations.turns(conversation.id), self.conversations.choices(conversation.id)
-        path = path_through(turns, turn.id, choices) if turn else shown_path(turns, choices)
+        return self.branch(who, conversation.id, turn.id if turn else None)
+
+    def branch(self, who: Principal, conversation_id: str, turn_id: str | None) -> Thread:
+        """As `thread`, for ids that are known to be the caller's: those of an answer under way, never a browser's.
+
+        It is read twice for each answer, and each look into the database costs when many ask at once.
+        """
+        require(who, Role.GUEST)
+        turns = self.conversations.turns(conversation_id)
+        # Under the last turn of a branch nothing is left to choose.
+        ends = turn_id is not None and all(turn.parent_id != turn_id for turn in turns)
+        choices = {} if ends else self.conversations.choices(conversation_id)
+        path = path_through(turns, turn_id, choices) if turn_id else shown_path(turns, choices)
         items = self._items(who, path, siblings(turns))
         if items and (choice := self._choice(path[-1], turns)):
             items[-1] = replace(items[-1], choice=choice)
-        return Thread(conversation.id, items)
+        return Thread(conversation_id, items)
 
     def show(self, who: Principal, place: str) -> Thread:
         """Choose a conversation, or a turn of one, to be shown: here, after a reload and on another device."""
@@ -147,10 +158,13 @@ class Threads:
         return None if self.comparisons.between(pair[0].id) else pair
 
     def _items(self, who: Principal, path: list[Turn], beside: dict[str, tuple[str, ...]]) -> list[ThreadItem]:
-        ids = [turn.id for turn in path]
-        ratings = self.feedback.ratings(ids, by=who.id)
-        corrections = self.feedback.corrections(ids, by=who.id)
-        states = {turn_id: example.state for turn_id, example in self.examples.for_author(ids).items()}
+        ids = [turn.id for turn in path if turn.role == "assistant"]
+        ratings = self.feedback.ratings(ids, by=who.id) if ids else {}
+        corrections = self.feedback.corrections(ids, by=who.id) if ids else {}
+        # Of most answers nothing was said.
+        said = list({**ratings, **corrections})
+        told = self.examples.for_author(said) if said else {}
+        states = {turn_id: example.state for turn_id, example in told.items()}
         return [ThreadItem(t, ratings.get(t.id), corrections.get(t.id), states.get(t.id), beside[t.id]) for t in path]
 
 

@@ -28,7 +28,7 @@ from flywheel.ui.two_answers import TwoAnswers
 from flywheel.words.catalogue import say
 
 UPDATE_SECONDS = 0.05
-"""Between two updates of a streaming answer: 20 a second at most."""
+"""Between two updates of a streaming answer: 20 a second at most, whatever the service yields."""
 BANNER_SECONDS = 2.0
 THUMBS: dict[Any, str | None] = {True: "up", "Like": "up", False: "down", "Dislike": "down", "": None}
 CHATS_AT_ONCE = 40
@@ -173,15 +173,16 @@ class ChatPage:
         who, tab = caller(request), (caller(request).id, request.session_hash or "")
         if tab in self._answering:
             raise Conflict(say("chat.still_writing"))
-        last, place = 0.0, None
+        last, place, talk = 0.0, None, ""
         before: list[Any] = []
         updates = cast(Generator[Update, None, None], replies)
         try:
             for update in updates:
                 if place is None:
                     self._answering[tab], place = update.turn_id, update.user_turn_id
+                    talk = update.conversation_id
                     yield _buttons(busy=True, **value), gr.skip(), place, _more(Thread(None, []))
-                    before = present.messages(_upto(self._chat.thread(who, place), place))
+                    before = present.messages(_upto(self._chat.threads.branch(who, talk, place), place))
                 if time.monotonic() - last >= UPDATE_SECONDS and not update.done and tab in self._answering:
                     last = time.monotonic()
                     growing = present.message("assistant", present.growing(update, sql=self._is_sql))
@@ -191,7 +192,7 @@ class ChatPage:
             updates.close()
             stayed = self._answering.pop(tab, None) is not None
         if stayed:
-            yield _buttons(busy=False), *_showing(self._chat.thread(who, place))
+            yield _buttons(busy=False), *_showing(self._chat.threads.branch(who, talk, place))
         else:
             yield _buttons(busy=False), gr.skip(), gr.skip(), gr.skip()
 
