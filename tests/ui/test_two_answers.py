@@ -12,11 +12,14 @@ from flywheel.roles import Principal, Role
 from flywheel.serving.engine import Sampling
 from flywheel.threads import ThreadItem
 from flywheel.ui import present
-from storage.conversations import Turn
+from storage.conversations import ConversationStore, Turn
+from storage.ids import new_id
 from tests.conftest import ANSWERS
 from tests.support.app import App
 from tests.support.browser import Visitor, visit
 from tests.support.events import Caller
+from tests.ui.test_axe import is_fit
+from tests.ui.test_chat_page import PAYLOADS
 
 QUESTION = "show me all customers"
 WILD = Side("v0", Sampling(16, temperature=2.0, seed=4))
@@ -70,7 +73,7 @@ def test_the_answer_chosen_is_what_the_chat_goes_on_from(app: App, guest: Visito
     expect(page.get_by_role("button", name="Dislike")).to_have_count(0)
     first, second = (page.locator(".fw-one").nth(n).bounding_box() for n in (0, 1))
     assert first and second and (first["x"] == second["x"] if phone else first["y"] == second["y"])
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    is_fit(page)
     page.reload()
     button = page.get_by_role("button", name=f"Choose the {chosen(app, who(app, guest))} answer")
     button.focus()
@@ -128,3 +131,31 @@ def test_an_answer_cannot_swallow_the_one_beside_it(text: str) -> None:
     outside = present._FENCED.sub("", words)
     assert outside.count("</div>") == 3 and not re.search("^ {0,3}(```|~~~)", outside, re.MULTILINE)
     assert "v1" not in words
+
+
+@pytest.mark.browser
+def test_nothing_in_two_answers_acts_or_is_fetched(app: App, asked_twice: None, browser: Browser) -> None:
+    visitor = visit(browser, size="phone")
+    fetched: list[str] = []
+    visitor.page.on("request", lambda request: fetched.append(request.url))
+    visitor.open(app.url)
+    person, store = who(app, visitor).id, ConversationStore(app.services.database)
+    talk = store.start(owner=person, task="sql", by=person).id
+    question = store.add_turn(conversation_id=talk, parent_id=None, role="user", content="?", by=person).id
+    ids = new_id(), new_id()
+    for at, id in enumerate(reversed(ids)):
+        store.add_turn(
+            id=id, conversation_id=talk, parent_id=question, role="assistant", by=person, version="v0",
+            content="\n\n".join([*PAYLOADS, "</div></div><button name='fw-choose'>x</button>", "```\nopen"]),
+            details={"beside": ids[at], "at": at},
+        )  # fmt: skip
+    page = visitor.open(app.url)
+    expect(page.locator(".fw-two > .fw-one")).to_have_count(2)
+    expect(page.locator("#chat button.fw-choose")).to_have_count(4)
+    assert page.evaluate("window.p") is None and not [url for url in fetched if "evil.example" in url]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Choose the second answer").click()
+    expect(page.locator(".fw-two")).to_have_count(0)
+    # A diagram in the payloads makes the page library complain on the console; it draws nothing.
+    assert not [trouble for trouble in visitor.troubles if trouble.startswith("dialog")]
+    visitor.context.close()
