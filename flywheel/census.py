@@ -51,6 +51,7 @@ EVENTS: dict[str, Role] = {
     "corrections_newer": Role.GUEST,
     "corrections_older": Role.GUEST,
     "learned_open": Role.GUEST,
+    "learns_open": Role.GUEST,
     "learned_dismiss": Role.GUEST,
     "learned_again": Role.GUEST,
     "privacy_open": Role.GUEST,
@@ -147,6 +148,7 @@ EVENTS: dict[str, Role] = {
 PAGES: dict[str, Role] = {
     "/": Role.GUEST,
     "/corrections": Role.GUEST,
+    "/how-it-learns": Role.GUEST,
     "/review": Role.REVIEWER,
     "/data": Role.REVIEWER,
     "/train": Role.OWNER,

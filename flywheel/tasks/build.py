@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flywheel.errors import ConfigurationError
 from flywheel.settings import Settings
+from flywheel.tasks import suggestions
 from flywheel.tasks.chat import ChatTask
 from flywheel.tasks.sql import SqlTask, schema_prompt
 from flywheel.tasks.sql_sandbox import SqlSandbox
@@ -90,4 +91,4 @@ def _starter_examples() -> list[str]:
 
 
 def _table_questions(sandbox: SqlSandbox) -> list[str]:
-    return [f"How many rows are in {table}?" for table in list(sandbox.tables())[:4]]
+    return suggestions.questions(sandbox.tables())

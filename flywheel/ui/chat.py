@@ -17,7 +17,7 @@ from flywheel.reply import Update
 from flywheel.results import Results
 from flywheel.roles import Role
 from flywheel.services import Services
-from flywheel.ui import marks, present
+from flywheel.ui import learns, marks, present
 from flywheel.ui.branches import Branches
 from flywheel.ui.conversations import ConversationList
 from flywheel.ui.correction import CorrectionPanel
@@ -76,6 +76,7 @@ class ChatPage:
         message = self._composer()
         learned.wire(message)
         privacy.data()
+        gr.HTML(learns.link(), elem_id="learns-link")
         showing = [history, conversation, more]
         answering = self._wire(message, showing, new)
         branches.wire(answering, showing)

@@ -53,11 +53,15 @@ def is_fit(page: Page) -> None:
     assert page.evaluate(TOO_SMALL) == []
 
 
-@pytest.mark.parametrize("path", ["/corrections", "/review", "/data", "/train", "/versions", "/settings"])
+@pytest.mark.parametrize(
+    "path", ["/corrections", "/how-it-learns", "/review", "/data", "/train", "/versions", "/settings"]
+)
 def test_page_is_accessible(owner: Visitor, app: App, path: str) -> None:
     page = owner.open(app.url + path)
     expect(page.locator("h1")).to_be_visible()
-    expect(page.locator("#wheel li, #reach li, #corrections .fw-empty, #corrections article").first).to_be_visible()
+    expect(
+        page.locator("#wheel li, #reach li, #learns li, #corrections .fw-empty, #corrections article").first
+    ).to_be_visible()
     page.evaluate(UNFOLD)
     is_fit(page)
 
