@@ -1,6 +1,6 @@
 """Answering speed: many users at once, one user, and promotions in between, against peers in the same run.
 
-    python -m benchmarks.serving [--rounds 5] [--users 8]
+    python -m benchmarks.serving [--rounds 5] [--users 8] [--only page]
 
 Two kinds of answers: the starter's own (about a dozen tokens) and long ones (96 tokens, by a random model of the
 starter's size). Contenders take turns within a round; medians and their ratios are printed. Peers: a bare `generate`
@@ -32,6 +32,8 @@ EACH, LONG = 6, 96
 """Questions of a user; tokens of a long answer."""
 Speed = tuple[float, list[float]]
 """Tokens a second, and seconds to each first token."""
+Times = dict[tuple[str, str], list[tuple[float, int]]]
+"""Contender and question → seconds and tokens of each of its answers."""
 
 
 def questions(count: int) -> list[str]:
@@ -62,15 +64,30 @@ def at_once(ask: Callable[[Sequence[str]], Sequence[Any]], asked: Sequence[str],
     return [answer for some in said for answer in some]
 
 
-def taking_turns(contenders: dict[str, Callable[[str], int]], asked: Sequence[str]) -> dict[str, float]:
-    """Tokens a second of each. They take turns after every question, so that each meets the same load."""
+def taking_turns(
+    contenders: dict[str, Callable[[str], int]], asked: Sequence[str], each: Times | None = None
+) -> dict[str, float]:
+    """Tokens a second of each. They take turns after every question, so that each meets the same load.
+
+    `each` gets the seconds and tokens of every answer, by contender and question.
+    """
     seconds, tokens = dict.fromkeys(contenders, 0.0), dict.fromkeys(contenders, 0)
     for question in asked:
         for name, answer in contenders.items():
             began = time.perf_counter()
-            tokens[name] += answer(question)
-            seconds[name] += time.perf_counter() - began
+            count = answer(question)
+            took = time.perf_counter() - began
+            tokens[name] += count
+            seconds[name] += took
+            if each is not None:
+                each.setdefault((name, question), []).append((took, count))
     return {name: tokens[name] / seconds[name] for name in contenders}
+
+
+def settled(each: Times, name: str, asked: Sequence[str], pick: Callable[[list[float]], float]) -> float:
+    """Tokens a second of a contender whose time for each question is picked out of the rounds' (median, or best)."""
+    tokens = sum(each[name, question][-1][1] for question in asked)
+    return tokens / sum(pick([took for took, _ in each[name, question][1:]]) for question in asked)
 
 
 class Bare:
@@ -169,8 +186,9 @@ def page(base: Path, task: str, tokens: int, users: int, rounds: int) -> None:
             return int(last.turn.details["completion_tokens"])
 
         speeds: dict[str, list[float]] = {"crowd": [], "one": [], "bare": []}
+        each: Times = {}
         for _ in range(rounds + 1):
-            for name, speed in taking_turns({"one": reply, "bare": bare.answer}, asked).items():
+            for name, speed in taking_turns({"one": reply, "bare": bare.answer}, asked, each).items():
                 speeds[name].append(speed)
             began = time.perf_counter()
             written = sum(at_once(ask, asked, users))
@@ -178,6 +196,9 @@ def page(base: Path, task: str, tokens: int, users: int, rounds: int) -> None:
         services.close()
     one, crowd = (statistics.median(speeds[name][1:]) for name in ("one", "crowd"))
     print(f"  one user, the page's path  {one:7.0f} tokens/s   = {ratio(speeds, 'one', 'bare')} x bare generate")
+    for word, pick in (("median", statistics.median), ("best", min)):
+        ours, theirs = settled(each, "one", asked, pick), settled(each, "bare", asked, pick)
+        print(f"    by the {word} of each question {ours / theirs:.2f} x ({ours:.0f} against {theirs:.0f} tokens/s)")
     print(f"  {users} users, the page's path  {crowd:6.0f} tokens/s   = {ratio(speeds, 'crowd', 'one')} x one user")
 
 
@@ -212,7 +233,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--users", type=int, default=8)
+    parser.add_argument("--only", choices=("all", "page"), default="all", help="page: the starter's page path alone")
     options = parser.parse_args()
+    if options.only == "page":
+        return page(MODEL_DIR, "sql", 128, options.users, options.rounds)
     with tempfile.TemporaryDirectory() as folder:
         big = make_tiny_model(
             Path(folder) / "long", vocab=1536, hidden=256, layers=4, heads=4, key_value_heads=4, intermediate=512

@@ -16,6 +16,7 @@ from flywheel.ui.shell import caller
 from flywheel.ui.wiring import on_load
 from flywheel.words.catalogue import say
 
+SHORT = 24
 MOST_TEXT = 20_000
 """Characters of one licence text that are shown."""
 
@@ -48,13 +49,18 @@ def base_view(record: BaseRecord) -> str:
         licence = f"{licence} ({record.licence_name})"
     pairs = [
         (say("base.name"), record.name),
-        (say("base.revision"), record.revision or unknown),
+        (say("base.revision"), _short(record.revision) if record.revision else unknown),
         (say("base.architecture"), record.architecture),
         (say("base.parameters"), f"{record.parameters:,}"),
         (say("base.licence"), licence),
     ]
     ask = "" if record.licence else markup.note(say("base.ask"), "warn")
     return markup.facts(pairs) + ask + "".join(_text(path) for path in record.licence_files)
+
+
+def _short(revision: str) -> str:
+    """Enough of it to compare; a phone has no room for more."""
+    return revision if len(revision) <= SHORT else f"{revision[:SHORT]}…"
 
 
 def _text(path: Path) -> str:
