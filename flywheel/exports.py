@@ -18,6 +18,7 @@ from flywheel.redaction.redact import redact
 from flywheel.roles import Principal, Role, require
 from flywheel.rows import line
 from flywheel.splitting import SIDES
+from flywheel.tags import TAGS, tagged
 from storage.consents import ConsentStore
 from storage.conversations import ConversationStore, Turn
 from storage.datasets import DatasetStore
@@ -134,7 +135,11 @@ def _rows(
     approved = exporter.examples.approved()
     if format in PREFERENCES:
         return _preferences(approved, format)
-    return _once(as_row(example.prompt, example.completion, format) for example in approved)
+    tags = exporter.examples.tags([example.id for example in approved])
+    return _once(
+        tagged(as_row(example.prompt, example.completion, format), tags.get(example.id, ()), format)
+        for example in approved
+    )
 
 
 def _preferences(approved: Iterable[Example], format: str) -> Iterator[dict[str, Any]]:
@@ -153,7 +158,7 @@ def _once(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Two people may have sent the same pair; a file that is imported again holds it once."""
     seen: set[str] = set()
     for row in rows:
-        if (text := line(row)) not in seen:
+        if (text := line({key: value for key, value in row.items() if key != TAGS})) not in seen:
             seen.add(text)
             yield row
 
@@ -166,7 +171,9 @@ def _dataset(exporter: Exporter, dataset: str | None, side: str | None, format: 
     if side is not None and side not in SIDES:
         raise InvalidInput(f"There is no side `{side}`. Choose `train`, `validation` or `test`.")
     rows = exporter.datasets.rows(version.id, side=side)
-    return _once(as_row(row.prompt, row.completion, format) for row in rows if not row.withdrawn)
+    return _once(
+        tagged(as_row(row.prompt, row.completion, format), row.tags, format) for row in rows if not row.withdrawn
+    )
 
 
 def _turns(exporter: Exporter, format: str, *, rated: bool) -> Iterator[dict[str, Any]]:

@@ -6,10 +6,11 @@ its texts can be trained on is not asked here.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flywheel.messages import messages_of, shown
+from flywheel.tags import tags_in
 from flywheel.validity import Message
 
 FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "csv", "parquet", "dpo", "kto")
@@ -31,6 +32,7 @@ class Pair:
     """What should not have been said instead, in the formats that have it."""
     label: bool = True
     """False: `completion` is what should not be said."""
+    tags: tuple[str, ...] = ()
 
 
 def format_of(row: Mapping[str, Any]) -> str:
@@ -90,7 +92,7 @@ def from_row(row: Any, format: str) -> Pair:
         raise ValueError("it is no JSON object")
     if format == "parquet" or (format == "csv" and "prompt" not in row):
         format = format_of(row)
-    return _READERS[format](row)
+    return replace(_READERS[format](row), tags=tags_in(row, format))
 
 
 def _as_alpaca(messages: Sequence[Message], completion: str) -> dict[str, Any]:

@@ -231,6 +231,7 @@ class _Reading:
             source=f"import:{self._name}",
             state=self._state,
             answer=pair.answer,
+            tags=pair.tags,
         )
 
     def _take_wrong(self, number: int, pair: Pair) -> None:

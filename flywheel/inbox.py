@@ -17,6 +17,7 @@ from flywheel.queue import ORDERS, Queue, place, tallied
 from flywheel.queue_entries import Entry, Filters
 from flywheel.roles import Principal, Role, require
 from flywheel.second_eyes import Agreement, SecondEyes, Standing, standing
+from flywheel.tags import clean_tag
 from storage.datasets import DatasetStore
 from storage.examples import Example
 from storage.queue import QueueStore
@@ -26,7 +27,6 @@ from storage.versions import VersionStore
 PAGE = 50
 """Rows of a page, at most."""
 MOST_TEXT = 200
-TAG = re.compile(r"[^\W_][\w .:/+-]{0,39}")
 STATES = ("pending", "skipped", "approved", "rejected", "quarantined", "withdrawn", "all")
 
 
@@ -243,17 +243,6 @@ class Inbox:
             if version.dataset:
                 trained.setdefault(version.dataset, []).append(version.id)
         return [Learned(f"d{number}", n, trained.get(f"d{number}", [])) for number, n in rows]
-
-
-def clean_tag(text: str) -> str:
-    """A tag as it is stored: lower case, single blanks. Raises InvalidInput for what can be none."""
-    tag = " ".join(text.split()).lower()
-    if not TAG.fullmatch(tag):
-        raise InvalidInput(
-            f"`{text[:60]}` can be no tag. Give 1 to 40 letters, digits, blanks or any of . _ : / + - and begin with a "
-            "letter or a digit."
-        )
-    return tag
 
 
 def _check(filters: Filters, order: str, after: str | None) -> None:

@@ -14,6 +14,7 @@ from storage.database import Database
 from storage.errors import Missing, Stale
 from storage.ids import new_id
 from storage.records import inside, next_number, number_of, one_of, stamped
+from storage.tags import tags_of
 from storage.transaction import Row, Transaction
 
 SIDES = ("train", "validation", "test")
@@ -66,6 +67,8 @@ class DatasetRow:
     provenance: str
     position: int
     """Order within the version, from 0."""
+    tags: tuple[str, ...] = ()
+    """Those of the example when it was frozen."""
     withdrawn: bool = False
     """Its author has withdrawn it since: no later version holds it."""
 
@@ -121,8 +124,10 @@ class DatasetStore:
             if report is not None:
                 told = {"id": new_id(), "number": given, "report": dict(report)}
                 t.append("dataset_reports", stamped(told, by, made.created))
+            tags = tags_of(t.rows, [row.example_id for row in rows])
             for position, new in enumerate(rows):
-                t.append("dataset_rows", stamped(_cells(new, given, position), by, made.created))
+                cells = _cells(new, given, position) | {"tags": tags.get(new.example_id)}
+                t.append("dataset_rows", stamped(cells, by, made.created))
             return made
 
         return inside(self._db, tx, by, job)
@@ -226,5 +231,5 @@ def _version(row: Row) -> DatasetVersion:
 def _row(row: Row) -> DatasetRow:
     return DatasetRow(
         f"d{row['number']}", row["example_id"], row["side"], row["group_key"], json.loads(row["prompt"]),
-        row["completion"], row["provenance"], row["position"], row["withdrawn"],
+        row["completion"], row["provenance"], row["position"], tuple(json.loads(row["tags"] or "[]")), row["withdrawn"],
     )  # fmt: skip

@@ -70,6 +70,7 @@ class NewExample:
     answer: str | None = None
     reasons: Sequence[str] = ()
     comment: str = ""
+    tags: Sequence[str] = ()
 
 
 def kinds_of(state: str | None) -> list[str]:

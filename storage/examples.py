@@ -33,6 +33,7 @@ from storage.example_writes import (
     unchanged,
 )
 from storage.records import inside, one_of
+from storage.tags import put_on, tags_of
 from storage.transaction import Transaction
 
 
@@ -97,6 +98,7 @@ class ExampleStore:
                 origin |= {"answer": new.answer, "source": new.source}
                 kind = KIND_OF_NEW[new.state]
                 made = begun(t, origin, kind, new.provenance, new.completion, list(new.reasons), new.comment)
+                put_on(t, made.id, new.tags)
                 added.append(made.id)
             return added, len(rows) - len(added)
 
@@ -171,6 +173,10 @@ class ExampleStore:
         """Those of these ids that are there."""
         rows = self._db.rows(CURRENT.format("x.id IN (SELECT unnest(?::VARCHAR[]))"), [[*ids]])
         return {row["id"]: from_row(row) for row in rows}
+
+    def tags(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """Example → its tags in order; those without any are left out."""
+        return tags_of(self._db.rows, ids)
 
     def held(self, ids: Sequence[str]) -> set[str]:
         """Those whose author does not allow learning from them now."""

@@ -3,14 +3,15 @@
 Knows nothing of who may tag what, nor of what a tag may be called.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from storage.database import Database
 from storage.errors import Missing
 from storage.ids import new_id
 from storage.records import inside, one_of, stamped
-from storage.transaction import Transaction
+from storage.transaction import Row, Transaction
 
 KINDS = ("added", "removed")
 TAGGED = """SELECT example_id, tag FROM (SELECT example_id, tag, arg_max(kind, id) AS kind FROM example_tags
@@ -48,10 +49,20 @@ class TagStore:
 
     def of(self, example_ids: Sequence[str]) -> dict[str, list[str]]:
         """Example → its tags in alphabetical order; those without any are left out."""
-        rows = self._db.rows(
-            f"SELECT * FROM ({TAGGED}) WHERE example_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY tag", [[*example_ids]]
-        )
-        tags: dict[str, list[str]] = {}
-        for row in rows:
-            tags.setdefault(row["example_id"], []).append(row["tag"])
-        return tags
+        return tags_of(self._db.rows, example_ids)
+
+
+def put_on(tx: Transaction, example_id: str, tags: Sequence[str]) -> None:
+    """The tags that a new example comes with."""
+    for tag in tags:
+        row = {"id": new_id(), "example_id": example_id, "tag": tag, "kind": "added"}
+        tx.append("example_tags", stamped(row, tx.by, datetime.now(UTC)))
+
+
+def tags_of(read: Callable[[str, Sequence[Any]], list[Row]], example_ids: Sequence[str]) -> dict[str, list[str]]:
+    """As TagStore.of, with any way to read."""
+    sql = f"SELECT * FROM ({TAGGED}) WHERE example_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY example_id, tag"
+    tags: dict[str, list[str]] = {}
+    for row in read(sql, [[*example_ids]]):
+        tags.setdefault(row["example_id"], []).append(row["tag"])
+    return tags

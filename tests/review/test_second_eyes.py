@@ -8,6 +8,7 @@ from flywheel.errors import Conflict
 from flywheel.queue_entries import Filters
 from flywheel.second_eyes import kappa
 from storage.examples import Example
+from storage.ids import new_id
 from tests.support.desk import OWNER
 from tests.support.reviewing import ANN, BOB, CAY, Review
 
@@ -101,7 +102,7 @@ def test_vote_can_be_taken_back(both: Callable[..., Review]) -> None:
 
 def test_share_and_flags_choose_what_goes_to_two(review: Review) -> None:
     desk = review.desk
-    ids = [review.chatted(f"q{n}", "a").id for n in range(300)]
+    ids = [new_id() for _ in range(300)]
     eyes = Review.at(desk, 0.1, lambda: {ids[0]}).eyes
     drawn = sum(eyes.wanted(id) for id in ids)
     assert eyes.wanted(ids[0]) and 10 <= drawn <= 60

@@ -1,0 +1,54 @@
+"""The inbox without a browser: found, tagged, put off, brought back."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flywheel import inbox, parser
+from flywheel.errors import InvalidInput
+from flywheel.operations.table import perform
+from flywheel.roles import Principal, Role
+from storage.examples import ExampleStore, NewExample
+from tests.support.app import App
+
+LEE = Principal("local:reviewer:lee", Role.REVIEWER)
+
+
+@pytest.fixture
+def waiting(app: App) -> Iterator[str]:
+    store = ExampleStore(app.services.database)
+    row = NewExample([{"role": "user", "content": "Which tandems rattle?"}], "SELECT name FROM customers")
+    [id], _ = store.add_many([row], by=LEE.id)
+    yield id
+    store.decide(id, "rejected", reason="the test is over", expected_event=None, by=LEE.id)
+
+
+def results(app: App, action: str, **args: Any) -> list[dict[str, Any]]:
+    events = perform(app.services, LEE, "review", {"action": action, **args})
+    return [event["result"] for event in events if "result" in event]
+
+
+def test_items_are_found_tagged_and_put_off(app: App, waiting: str) -> None:
+    [found] = results(app, "list", text="TANDEMS rattle")
+    assert found["id"] == waiting and found["tags"] == ()
+    assert results(app, "tag", ids=[waiting], add=["Noise", "bikes"], remove=["absent"]) == [{"changed": 2}]
+    assert [row["id"] for row in results(app, "list", tag="noise", order="newest")] == [waiting]
+    assert results(app, "tags")[0]["noise"] == 1
+    before = results(app, "numbers")[0]["today"]
+    assert results(app, "skip", ids=[waiting])[0]["state"] == "skipped"
+    assert results(app, "list", text="tandems rattle") == []
+    assert results(app, "numbers")[0]["today"] == before + 1
+    assert results(app, "reopen", ids=[waiting])[0]["state"] == "pending"
+    assert results(app, "show", ids=[waiting])[0]["tags"] == ("bikes", "noise")
+
+
+def test_wrong_use_is_told(app: App, waiting: str) -> None:
+    with pytest.raises(InvalidInput, match="Nothing to tag with"):
+        results(app, "tag", ids=[waiting])
+    with pytest.raises(InvalidInput, match="`--since soon` is no day"):
+        results(app, "list", since="soon")
+
+
+def test_parser_knows_the_states_of_the_inbox() -> None:
+    assert parser.STATES == inbox.STATES
