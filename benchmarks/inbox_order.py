@@ -57,6 +57,7 @@ def measured(services: Services, draw: random.Random) -> dict[str, Any]:
     rows = [json.loads(line) for file in FILES for line in Path(file).read_text().splitlines()]
     for term in paths.TERMS:
         rows += [json.loads(line) for line in paths.phrasings_file(term).read_text().splitlines()][:20]
+    rows = [row for row in rows if row["sql"]]
     draw.shuffle(rows)
     useful: dict[str, bool] = {}
     approved: set[str] = set()
