@@ -38,7 +38,7 @@ class CorrectionPanel:
         self._thanked = say("correction.thanks_elsewhere") if is_remote else say("correction.thanks")
         self.turn = gr.State(None)
         with gr.Column(visible=False, elem_id="correction") as self.body:
-            choices = [(label, key) for key, label in services.task.reasons]
+            choices = [(say(f"reasons.{key}"), key) for key, _ in services.task.reasons]
             self._reasons = gr.CheckboxGroup(label=say("correction.reasons"), choices=choices, elem_id="reasons")
             self._noted = gr.HTML(elem_id="noted")
             self._answer = gr.Textbox(
