@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from flywheel.languages import METHOD, languages
 from flywheel.splitting import SIDES
 from flywheel.tasks.statements import looks_like_sql
-from flywheel.validity import Message, Rules
+from flywheel.validity import Message, Rules, surely_within
 from storage.examples import Example
 from trainers.job import Job
 
@@ -107,7 +107,8 @@ def samples(rows: Sequence[Frozen], rules: Rules, count: int = 3) -> list[dict[s
 def longer_than_a_run(rows: Sequence[Frozen], rules: Rules) -> list[str]:
     """That some rows are longer than what a run takes unless it is told otherwise, and what to tell it; or nothing."""
     learnt = [row for row in rows if row.side != "test"]
-    lengths = [] if rules.count is None else [rules.count(row.prompt, row.completion) for row in learnt]
+    near = [row for row in learnt if not surely_within(RUN_TOKENS, row.prompt, row.completion, rules)]
+    lengths = [] if rules.count is None else [rules.count(row.prompt, row.completion) for row in near]
     long = [length for length in lengths if length > RUN_TOKENS]
     if not long:
         return []

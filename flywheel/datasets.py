@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flywheel.dataset_difference import Difference, difference
 from flywheel.dataset_files import write_folder
 from flywheel.dataset_report import Report, by_id, longer_than_a_run, report_of, samples
 from flywheel.errors import Damaged, InvalidInput, NotFound, Unavailable
@@ -47,18 +48,6 @@ class Shown:
 
     version: DatasetVersion
     rows: list[DatasetRow]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """What changed between two versions; a row is what it holds, wherever it came from."""
-
-    old: str
-    new: str
-    added: list[DatasetRow]
-    removed: list[DatasetRow]
-    moved: list[DatasetRow]
-    """On another side in the newer one."""
 
 
 class Datasets:
@@ -194,15 +183,7 @@ class Datasets:
 
     def diff(self, who: Principal, old: str, new: str) -> Difference:
         """What the second version has and the first has not, and the other way round. Raises NotFound."""
-        before = {content_of(row): row for row in self.rows(who, old)}
-        after = {content_of(row): row for row in self.rows(who, new)}
-        return Difference(
-            old,
-            new,
-            added=[row for key, row in after.items() if key not in before],
-            removed=[row for key, row in before.items() if key not in after],
-            moved=[row for key, row in after.items() if key in before and before[key].side != row.side],
-        )
+        return difference(old, new, self.rows(who, old), self.rows(who, new))
 
     def verify(self, who: Principal, dataset: str) -> None:
         """Check the files and the rows of a version against what was frozen. Raises Damaged, NotFound."""

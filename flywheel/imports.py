@@ -29,6 +29,8 @@ MOST_BAD = 10_000
 MOST_CHARACTERS = 1_000_000
 """Of one row: longer ones fit no base, and counting their tokens takes minutes."""
 BATCH = 2_000
+MOST_JUDGED = 10_000
+"""Statements of which it is remembered what the database said."""
 LOOKED_AT = 1_000
 """Rows that may be bad before the first good one tells the format."""
 SUFFIXES = {".jsonl": None, ".json": None, ".ndjson": None, ".csv": "csv", ".parquet": "parquet"}
@@ -157,6 +159,7 @@ class _Reading:
         self._by, self._name, self._size, self._open = who.id, name, size, opener
         self._split, self._state = split, "approved" if approved else "pending"
         self._good: list[NewExample] = []
+        self._judged: dict[str, str | None] = {}
         self._report = ImportReport(0, 0, [], "")
 
     def run(self, named: str | None) -> Generator[float, None, ImportReport]:
@@ -220,8 +223,16 @@ class _Reading:
             return f"it is too long for any base: {length:,} characters, and at most {MOST_CHARACTERS:,} are taken"
         found = why_unusable(self._task, pair.prompt, pair.completion, self._rules)
         if found is None and self._state == "approved":
-            found = self._task.problem(pair.prompt, pair.completion)
+            found = self._works(pair)
         return found
+
+    def _works(self, pair: Pair) -> str | None:
+        """The task's word on a completion. A statement that stands in many rows is executed once."""
+        if pair.completion not in self._judged:
+            if len(self._judged) >= MOST_JUDGED:
+                self._judged.clear()
+            self._judged[pair.completion] = self._task.problem(pair.prompt, pair.completion)
+        return self._judged[pair.completion]
 
     def _new(self, pair: Pair) -> NewExample:
         return NewExample(

@@ -112,7 +112,14 @@ def _counted(numbers: dict[str, int]) -> str:
 
 
 def _difference(record: Record) -> str:
-    lines = [f"{record['old']} → {record['new']}: {len(record['added'])} added, {len(record['removed'])} removed"]
+    counts = ", ".join(f"{len(record[kind])} {kind}" for kind in ("added", "removed", "changed", "moved"))
+    lines = [f"{record['old']} → {record['new']}: {counts}"]
+    lines += _some(
+        [
+            f"  ~ {_row(change['new'])}: {change['old']['completion'][:60]} → {change['new']['completion'][:60]}"
+            for change in record["changed"]
+        ]
+    )
     for mark, kind in (("+", "added"), ("-", "removed"), ("!", "moved")):
         lines += _some([f"  {mark} {_row(row)}" for row in record[kind]])
     return "\n".join(lines)

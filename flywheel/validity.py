@@ -55,6 +55,17 @@ def problem(
     )
 
 
+def surely_within(tokens: int, prompt: Sequence[Message], completion: str, rules: Rules) -> bool:
+    """Whether a row has no more tokens than this, as far as that is known without counting.
+
+    Most rows are far from any limit, and counting them all would take longer than everything else.
+    """
+    if rules.texts is None:
+        return False
+    bound = rules.texts.at_most([*prompt, {"role": "assistant", "content": completion}])
+    return bound is not None and bound <= tokens
+
+
 def _prompt_problem(prompt: Sequence[Mapping[str, Any]]) -> str | None:
     if not prompt:
         return "the prompt is empty"
@@ -103,11 +114,8 @@ def _text_problem(text: Any, name: str) -> str | None:
 def _length_problem(prompt: list[Message], completion: str, rules: Rules) -> str | None:
     if rules.count is None or rules.max_tokens is None:
         return None
-    if rules.texts is not None:
-        # Most rows are far from the limit; counting them all would take longer than everything else.
-        bound = rules.texts.at_most([*prompt, {"role": "assistant", "content": completion}])
-        if bound is not None and bound <= rules.max_tokens:
-            return None
+    if surely_within(rules.max_tokens, prompt, completion, rules):
+        return None
     tokens = rules.count(prompt, completion)
     if tokens > rules.max_tokens:
         return f"it is too long for the base: {tokens:,} tokens, and at most {rules.max_tokens:,} fit"

@@ -224,6 +224,13 @@ def test_later_version_keeps_every_side(desk: Desk) -> None:
     assert {id: after[id] for id in before} == before
     difference = desk.datasets.diff(OWNER, "d1", "d2")
     assert (len(difference.added), difference.removed, difference.moved) == (30, [], [])
+    assert difference.changed == []
+    [changed] = [e for e in desk.examples.approved() if e.prompt == asked(PAIRS[0][0])]
+    desk.examples.decide(changed.id, "approved", completion="better", expected_event=None, by=OWNER.id)
+    desk.datasets.freeze(OWNER)
+    difference = desk.datasets.diff(OWNER, "d2", "d3")
+    assert [(c.old.completion, c.new.completion) for c in difference.changed] == [(PAIRS[0][1], "better")]
+    assert difference.added == difference.removed == difference.moved == []
 
 
 def test_same_question_on_two_sides_fails_with_the_pair(desk: Desk) -> None:

@@ -211,3 +211,28 @@ def test_the_starters_own_files_can_be_imported(desk: Desk) -> None:
         content = (STARTER_DATA / name / "big_ticket.jsonl").read_bytes()
         report = import_bytes(desk.importer, REVIEWER, "big_ticket.jsonl", content)
         assert report.bad == [] and report.added + report.duplicates == content.count(b"\n")
+
+
+def test_parquet_with_a_hostile_schema_gives_bad_rows_and_no_more(desk: Desk) -> None:
+    """Known columns of types that no format has: each row is named, nothing is run, nothing breaks."""
+    import pyarrow as pa
+
+    deep: pa.DataType = pa.string()
+    for _ in range(12):
+        deep = pa.list_(pa.struct([("role", pa.string()), ("content", deep)]))
+    hostile = [
+        pa.table({"prompt": [1, 2], "completion": [b"\xff", b"a"]}),
+        pa.table({"messages": pa.array([None, None], deep), "text": ["x", "y"]}),
+        pa.table(
+            {"prompt": pa.array([[("role", "user")]] * 2, pa.map_(pa.string(), pa.string())), "completion": ["a"] * 2}
+        ),
+        pa.table({"prompt": ["q", "r"], "completion": pa.array([float("nan"), None]), "\n`x`": ["a", "b"]}),
+        pa.table({"prompt": pa.array(["q"] * 2).dictionary_encode(), "completion": pa.array([[], [None]])}),
+    ]
+    for table in hostile:
+        sink = pa.BufferOutputStream()
+        pa.parquet.write_table(table, sink)
+        report = import_bytes(desk.importer, REVIEWER, "rows.parquet", bytes(sink.getvalue()))
+        assert (report.added, [number for number, _ in report.bad]) == (0, [1, 2])
+        assert all(reason and "Error" not in reason for _, reason in report.bad)
+    assert desk.examples.listing() == []

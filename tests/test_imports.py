@@ -247,3 +247,46 @@ def test_approved_sql_is_executed_first(tmp_path: Path) -> None:
     assert bring(desk, "\n".join(rows)).added == 2
     desk.database.close()
     task.close()
+
+
+class _Gigabyte:
+    """A file of 1 GB that nobody has to write: one line again and again."""
+
+    LINE = b'{"prompt": "q", "completion": "' + b"a" * 99_968 + b'"}\n'
+    SIZE = 1_000_000_000
+
+    def __init__(self) -> None:
+        self.at = 0
+
+    def read(self, size: int) -> bytes:
+        return self.LINE[:size]
+
+    def seek(self, at: int) -> None:
+        self.at = at
+
+    def readline(self, size: int) -> bytes:
+        self.at += len(self.LINE)
+        return self.LINE if self.at <= self.SIZE else b""
+
+
+def test_a_gigabyte_is_read_line_by_line() -> None:
+    import tracemalloc
+
+    tracemalloc.start()
+    rows = sum(1 for _ in readers.rows_of(_Gigabyte(), "big.jsonl", _Gigabyte.SIZE, table=False))  # type: ignore[arg-type]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert rows == _Gigabyte.SIZE // len(_Gigabyte.LINE) and peak < 20_000_000
+
+
+def test_statement_of_many_rows_is_executed_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def problem(prompt: object, completion: str) -> str | None:
+        asked.append(completion)
+        return "it fails" if completion == "bad" else None
+
+    monkeypatch.setattr(desk.importer.task, "problem", problem)
+    rows = [json.dumps({"prompt": f"q{i}", "completion": "bad" if i % 3 else "good"}) for i in range(9)]
+    report = bring(desk, "\n".join(rows), approved=True)
+    assert (report.added, len(report.bad), sorted(asked)) == (3, 6, ["bad", "good"])

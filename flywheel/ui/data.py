@@ -16,6 +16,7 @@ from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.data_in import ImportBox
+from flywheel.ui.dataset_diff import DiffBox
 from flywheel.ui.dataset_push import PushBox
 from flywheel.ui.dataset_report import ReportBox, choices
 from flywheel.ui.shell import caller, strip
@@ -72,6 +73,7 @@ class DataPage:
                 side = gr.Radio(label="Side", choices=list(SIDES), value="train", elem_id="side")
                 page = gr.Number(label="Page", value=1, minimum=1, precision=0, elem_id="page")
             rows = gr.HTML(elem_id="rows")
+        DiffBox(self._services).build()
         gr.Markdown("## Examples")
         state = gr.Radio(label="State", choices=list(STATES), value="approved", elem_id="state")
         examples = gr.HTML(elem_id="examples")
