@@ -25,7 +25,8 @@ class SynthesisBox:
         teacher = self._services.synthesis.teacher
         with gr.Accordion("Synthetic pairs", open=False):
             gr.Markdown(
-                f"`{teacher}` writes pairs, which then wait for review. Personal data are not sent."
+                f"`{teacher}` writes pairs, which then wait for review. Personal data with a form (e-mail, phone, key) "
+                "are replaced before anything is sent; names and addresses are not found."
                 if teacher
                 else "A teacher model can write pairs that then wait for review. Set `FLYWHEEL_TEACHER_MODEL` and "
                 "`FLYWHEEL_TEACHER_BASE_URL`, then start Flywheel again."
