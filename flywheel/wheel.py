@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flywheel.roles import SYSTEM, Principal, Role, require
 from flywheel.training import Training
 from flywheel.versions import Versions
+from flywheel.words.catalogue import say, say_count
 from storage.datasets import DatasetStore, DatasetVersion
 from storage.examples import Example, ExampleStore
 from storage.runs import ACTIVE, Run, RunStore
@@ -127,18 +128,20 @@ class _Facts:
 def _next_step(facts: _Facts) -> Step:
     """The first that holds: what runs, what is ready to serve, what is ready to train, then what people have to do."""
     if facts.active is not None:
-        return Step("wait", f"Run {facts.active.number} is under way, {facts.progress or 0:.0%}", "/train")
+        return Step(
+            "wait", say("wheel.step.wait", run=facts.active.number, progress=f"{facts.progress or 0:.0%}"), "/train"
+        )
     if facts.candidate is not None and facts.candidate_state == "passed":
-        return Step("promote", f"{facts.candidate} passes: promote it", "/versions")
+        return Step("promote", say("wheel.step.promote", version=facts.candidate), "/versions")
     if facts.latest is not None and not facts.trained:
-        return Step("train", f"Train on {facts.latest.id}", "/train")
+        return Step("train", say("wheel.step.train", dataset=facts.latest.id), "/train")
     if facts.fresh >= WORTH_WHILE or (facts.fresh and not facts.waiting):
-        return Step("freeze", f"Freeze {facts.fresh} approved {_examples(facts.fresh)}", "/data")
+        return Step("freeze", say_count("wheel.step.freeze", facts.fresh), "/data")
     if facts.waiting:
-        return Step("review", f"Review {facts.waiting} waiting {_examples(facts.waiting)}", "/review")
+        return Step("review", say_count("wheel.step.review", facts.waiting), "/review")
     if not facts.learns_here and facts.latest is not None:
-        return Step("export", f"Export {facts.latest.id} to train on it elsewhere, or correct more answers", "/data")
-    return Step("chat", "Ask questions, and correct the answers that are wrong", "/")
+        return Step("export", say("wheel.step.export", dataset=facts.latest.id), "/data")
+    return Step("chat", say("wheel.step.chat"), "/")
 
 
 def _was_trained(latest: DatasetVersion | None, runs: list[Run]) -> bool:
@@ -151,14 +154,4 @@ def _is_lesson(example: Example) -> bool:
 
 
 def _more(missing: int) -> str:
-    if not missing:
-        return ""
-    return f"{missing} more {_corrections(missing)} of a kind would make a run worth while"
-
-
-def _examples(n: int) -> str:
-    return "example" if n == 1 else "examples"
-
-
-def _corrections(n: int) -> str:
-    return "correction" if n == 1 else "corrections"
+    return say_count("wheel.more", missing) if missing else ""

@@ -13,10 +13,12 @@ from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.shell import caller
 from flywheel.ui.wiring import on_load, wire
+from flywheel.words.catalogue import say
 from storage.publications import Publication
 
 KINDS = {"running": "info", "published": "good", "unchanged": "info", "failed": "bad"}
 SHOWN = 10
+COLUMNS = ("version", "repository", "state", "commit", "tag", "when", "by", "told")
 
 
 class PublishPanel:
@@ -27,16 +29,16 @@ class PublishPanel:
 
     def build(self, version: gr.Dropdown) -> None:
         """Lay out the panel and wire it to the choice of a version."""
-        with gr.Accordion("Publish to the Hub", open=False):
+        with gr.Accordion(say("publish.title"), open=False):
             with gr.Row():
                 repo = gr.Textbox(
-                    label="Repository",
+                    label=say("publish.repository"),
                     value=self._services.publishing.default_repo,
-                    placeholder="name/model",
+                    placeholder=say("publish.hint"),
                     elem_id="publish-repo",
                 )
-                public = gr.Checkbox(label="Public", value=False, elem_id="publish-public")
-            publish = gr.Button("Publish", elem_id="publish")
+                public = gr.Checkbox(label=say("publish.public"), value=False, elem_id="publish-public")
+            publish = gr.Button(say("publish.publish"), elem_id="publish")
         status = gr.HTML(elem_id="publication")
         timer = gr.Timer(1.0)
         order = {"version": version, "repo": repo, "public": public}
@@ -70,15 +72,15 @@ def publication_view(progress: Progress | None, history: list[Publication], hub:
         return note
     at_hand = progress is not None and progress.state == "running"
     rows = [_row(one, at_hand and number == 0, hub) for number, one in enumerate(history[:SHOWN])]
-    columns = ["version", "repository", "state", "commit", "tag", "when", "by", "told"]
-    return note + markup.table(columns, rows, "Publications, newest first")
+    columns = [say(f"publish.column.{name}") for name in COLUMNS]
+    return note + markup.table(columns, rows, say("publish.history"))
 
 
 def _row(one: Publication, at_hand: bool, hub: str) -> list[object]:
     state, told = one.state, one.reason or ""
     if state == "started":
         state = "running" if at_hand else "interrupted"
-        told = "" if at_hand else "Publish again: it goes on where it was."
+        told = "" if at_hand else say("publish.again")
     when = f"{one.ended or one.created:%Y-%m-%d %H:%M}"
     tag = markup.Link(one.tag, f"{hub}/{quote(one.repo)}/tree/{quote(one.tag)}") if one.tag else ""
     return [one.version, one.repo, state, (one.commit or "")[:12], tag, when, one.by, told]

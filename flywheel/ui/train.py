@@ -2,6 +2,7 @@
 reload, a second viewer and a restart of the app show the same.
 """
 
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -14,9 +15,11 @@ from flywheel.ui import markup
 from flywheel.ui.charts import Line, loss_chart
 from flywheel.ui.shell import caller, elsewhere, strip
 from flywheel.ui.wiring import on_load, wire
+from flywheel.words.catalogue import say
 from storage.runs import Run
 
 PRESETS = ("quick", "standard", "careful")
+COLUMNS = ("run", "dataset", "method", "preset", "state", "made", "started", "reason")
 OPEN = ("queued", "running", "evaluating")
 RESUMABLE = ("failed", "cancelled", "interrupted")
 KINDS = {"finished": "good", "failed": "bad", "cancelled": "warn", "interrupted": "warn"}
@@ -37,24 +40,29 @@ class TrainPage:
             on_load(self.record, {}, [gr.HTML(elem_id="elsewhere"), gr.HTML(elem_id="runs")], "train_open")
             return
         with gr.Row():
-            dataset = gr.Dropdown(label="Dataset", choices=[], elem_id="train-dataset")
-            preset = gr.Radio(label="Preset", choices=list(PRESETS), value="standard", elem_id="preset")
-        with gr.Accordion("Settings of this run", open=False):
+            dataset = gr.Dropdown(label=say("train.dataset"), choices=[], elem_id="train-dataset")
+            preset = gr.Radio(
+                label=say("train.preset"),
+                choices=[(say(f"train.presets.{p}"), p) for p in PRESETS],
+                value="standard",
+                elem_id="preset",
+            )
+        with gr.Accordion(say("train.settings"), open=False):
             overrides = gr.Textbox(
-                label="Overrides",
-                placeholder="one a line, for example: learning_rate=0.001",
+                label=say("train.overrides"),
+                placeholder=say("train.overrides_hint"),
                 lines=3,
                 elem_id="overrides",
             )
         with gr.Row():
-            start = gr.Button("Start training", variant="primary", elem_id="start")
-            cancel = gr.Button("Cancel", variant="stop", interactive=False, elem_id="cancel")
-            resume = gr.Button("Resume", interactive=False, elem_id="resume")
-        run = gr.Dropdown(label="Run", choices=[], elem_id="run")
+            start = gr.Button(say("train.start"), variant="primary", elem_id="start")
+            cancel = gr.Button(say("train.cancel"), variant="stop", interactive=False, elem_id="cancel")
+            resume = gr.Button(say("train.resume"), interactive=False, elem_id="resume")
+        run = gr.Dropdown(label=say("train.one_run"), choices=[], elem_id="run")
         status = gr.HTML(elem_id="run-status")
         chart = gr.HTML(elem_id="run-chart")
-        with gr.Accordion("Log", open=False):
-            log = gr.Textbox(label="End of the log", lines=14, max_lines=14, interactive=False, elem_id="run-log")
+        with gr.Accordion(say("train.log"), open=False):
+            log = gr.Textbox(label=say("train.log_end"), lines=14, max_lines=14, interactive=False, elem_id="run-log")
         runs = gr.HTML(elem_id="runs")
         timer, slow_timer = gr.Timer(1.0), gr.Timer(4.0)
         which, view = {"run": run}, [status, chart, log, cancel, resume]
@@ -71,7 +79,7 @@ class TrainPage:
 
     def record(self, request: gr.Request) -> tuple[str, str]:
         """Why nothing can be started, and the runs of before."""
-        return elsewhere(self._services, "nothing can be trained on it here"), self.table(request)
+        return elsewhere(self._services, say("train.elsewhere")), self.table(request)
 
     def refresh(self, request: gr.Request) -> tuple[Any, Any, str]:
         """Datasets and runs to choose from; the newest of each is chosen."""
@@ -100,8 +108,7 @@ class TrainPage:
     def watch(self, run: int | None, request: gr.Request) -> tuple[str, str, str, Any, Any]:
         """The chosen run as it stands now."""
         if run is None:
-            words = "No run yet. Freeze a dataset, then start one."
-            return markup.empty(words, ("Open Data", "/data")), "", "", *buttons(None)
+            return markup.empty(say("train.none"), (say("links.data"), "/data")), "", "", *buttons(None)
         view = self._services.training.view(caller(request), run)
         return status_view(view), loss_view(view), view.log_tail, *buttons(view.run.state)
 
@@ -111,7 +118,7 @@ class TrainPage:
 
     def _runs(self, request: gr.Request, keep: int | None = None) -> tuple[Any, str]:
         listing = self._services.training.listing(caller(request))
-        choices = [(f"run {r.number} · {r.dataset} · {r.preset}", r.number) for r in listing]
+        choices = [(say("train.choice", run=r.number, dataset=r.dataset, preset=r.preset), r.number) for r in listing]
         newest = listing[0].number if listing else None
         return gr.Dropdown(choices=choices, value=keep if keep is not None else newest), runs_view(listing)
 
@@ -124,7 +131,7 @@ def buttons(state: str | None) -> tuple[Any, Any]:
 def chosen(run: int | None) -> int:
     """The number of the chosen run. Raises InvalidInput when there is none."""
     if run is None:
-        raise InvalidInput("No run is chosen. Start one first.")
+        raise InvalidInput(say("train.none_chosen"))
     return int(run)
 
 
@@ -134,7 +141,7 @@ def parse_overrides(text: str) -> dict[str, str]:
     for line in filter(None, (line.strip() for line in (text or "").splitlines())):
         key, equals, value = line.partition("=")
         if not equals:
-            raise InvalidInput(f"`{line}` has no `=`. Write one setting a line, such as learning_rate=0.001.")
+            raise InvalidInput(say("train.no_equals", line=line))
         pairs[key.strip()] = value.strip()
     return pairs
 
@@ -143,15 +150,13 @@ def status_view(view: RunView) -> str:
     """How far the run is, or how it ended and what to do next."""
     run = view.run
     if run.state in OPEN:
-        left = f", about {minutes(view.eta_s)} left" if view.eta_s is not None else ""
-        return markup.progress_bar(view.progress, f"Run {run.number}: {view.phase}{left}")
-    words = {
-        "finished": f"Run {run.number} is finished and made {run.version}. Look at its scores on Versions.",
-        "cancelled": f"Run {run.number} was cancelled. Resume goes on from its last checkpoint.",
-        "interrupted": f"Run {run.number} was interrupted. Resume goes on from its last checkpoint.",
-    }.get(run.state, f"Run {run.number} failed.")
+        words = say("train.progress", run=run.number, phase=view.phase)
+        if view.eta_s is not None:
+            words = say("train.left", progress=words, time=minutes(view.eta_s))
+        return markup.progress_bar(view.progress, words)
+    words = say(f"train.ended.{run.state}", run=run.number, version=run.version)
     reason = f" {run.reason}" if run.reason and run.state != "finished" else ""
-    link = ' <a href="/versions">Open Versions</a>' if run.state == "finished" else ""
+    link = f' <a href="/versions">{escape(say("links.versions"))}</a>' if run.state == "finished" else ""
     return markup.note(words + reason, KINDS.get(run.state, "info")) + link
 
 
@@ -164,20 +169,20 @@ def loss_view(view: RunView) -> str:
     """Train and validation loss by step, and the last figures in words."""
     train = [(m["step"], m["loss"]) for m in view.metrics if m.get("loss") is not None]
     validation = [(m["step"], m["eval_loss"]) for m in view.metrics if m.get("eval_loss") is not None]
-    chart = loss_chart([Line("train loss", train), Line("validation loss", validation)])
+    chart = loss_chart([Line(say("train.loss"), train), Line(say("train.validation_loss"), validation)])
     if not chart:
         return ""
     last = view.metrics[-1]
     told: list[tuple[str, object]] = [
-        ("step", last["step"]),
-        ("train loss", f"{train[-1][1]:.4f}" if train else "none"),
+        (say("train.step"), last["step"]),
+        (say("train.loss"), f"{train[-1][1]:.4f}" if train else "–"),
     ]
     if validation:
-        told.append(("validation loss", f"{validation[-1][1]:.4f}"))
+        told.append((say("train.validation_loss"), f"{validation[-1][1]:.4f}"))
     if last.get("tokens_per_second"):
-        told.append(("tokens a second", f"{last['tokens_per_second']:,.0f}"))
+        told.append((say("train.speed"), f"{last['tokens_per_second']:,.0f}"))
     if last.get("tokens"):
-        told.append(("tokens", f"{last['tokens']:,.0f}"))
+        told.append((say("train.tokens"), f"{last['tokens']:,.0f}"))
     return chart + markup.facts(told)
 
 
@@ -185,9 +190,18 @@ def runs_view(listing: list[Run]) -> str:
     """All runs, newest first."""
     if not listing:
         return ""
-    columns = ["run", "dataset", "method", "preset", "state", "made", "started", "reason"]
+    columns = [say(f"train.column.{name}") for name in COLUMNS]
     rows = [
-        [r.number, r.dataset, r.method, r.preset, r.state, r.version, f"{r.created:%Y-%m-%d %H:%M}", r.reason or ""]
+        [
+            r.number,
+            r.dataset,
+            r.method,
+            r.preset,
+            say(f"train.state.{r.state}"),
+            r.version,
+            f"{r.created:%Y-%m-%d %H:%M}",
+            r.reason or "",
+        ]
         for r in listing
     ]
-    return markup.table(columns, rows, "Runs")
+    return markup.table(columns, rows, say("train.runs"))

@@ -17,9 +17,9 @@ from flywheel.ui.charts import Interval, score_chart
 from flywheel.ui.publish import PublishPanel
 from flywheel.ui.shell import caller, elsewhere, strip
 from flywheel.ui.wiring import on_load, wire
+from flywheel.words.catalogue import say
 
 SUITES = ("corrected", "general")
-TITLES = {"corrected": "Corrected: the dataset's test rows", "general": "General: what it could do before"}
 VERDICT_KINDS = {"passed": "good", "refused": "bad", "undecided": "warn"}
 PAGE = 20
 
@@ -41,24 +41,28 @@ class VersionsPage:
         serving = gr.HTML(elem_id="serving")
         table = gr.HTML(elem_id="versions")
         with gr.Column(visible="hidden") as body:
-            version = gr.Dropdown(label="Version", choices=[], elem_id="version")
+            version = gr.Dropdown(label=say("versions.one"), choices=[], elem_id="version")
             with gr.Row(elem_classes="fw-split"):
                 with gr.Column(scale=3, min_width=320):
                     charts = gr.HTML(elem_id="charts")
                 with gr.Column(scale=2, min_width=280):
                     verdict = gr.HTML(elem_id="verdict")
                     with gr.Row():
-                        promote = gr.Button("Promote", variant="primary", interactive=False, elem_id="promote")
-                        rollback = gr.Button("Roll back", elem_id="rollback")
-                    with gr.Accordion("Override the gate", open=False):
-                        reason = gr.Textbox(
-                            label="Reason", placeholder="why this version may serve", elem_id="override"
+                        promote = gr.Button(
+                            say("versions.promote"), variant="primary", interactive=False, elem_id="promote"
                         )
-                        override = gr.Button("Promote with this reason", variant="stop", elem_id="promote-override")
+                        rollback = gr.Button(say("versions.roll_back"), elem_id="rollback")
+                    with gr.Accordion(say("versions.override"), open=False):
+                        reason = gr.Textbox(
+                            label=say("versions.reason"), placeholder=say("versions.reason_hint"), elem_id="override"
+                        )
+                        override = gr.Button(say("versions.promote_for"), variant="stop", elem_id="promote-override")
             PublishPanel(self._services).build(version)
             with gr.Row():
-                suite = gr.Radio(label="Answers side by side", choices=list(SUITES), value="corrected", elem_id="suite")
-                page = gr.Number(label="Page", value=1, minimum=1, precision=0, elem_id="answers-page")
+                suite = gr.Radio(
+                    label=say("versions.side_by_side"), choices=list(SUITES), value="corrected", elem_id="suite"
+                )
+                page = gr.Number(label=say("words.page"), value=1, minimum=1, precision=0, elem_id="answers-page")
             answers = gr.HTML(elem_id="answers")
         BasePanel(self._services).build()
         which, fresh = {"version": version}, [serving, table, version, body]
@@ -80,7 +84,7 @@ class VersionsPage:
     def record(self, request: gr.Request) -> tuple[str, str]:
         """What serves and why nothing else can, and the versions of other bases."""
         views = self._services.versions.listing(caller(request))
-        why = elsewhere(self._services, "no version but `v0` can serve")
+        why = elsewhere(self._services, say("versions.elsewhere"))
         return serving_view(self._services.versions.served()) + why, versions_view(views) if views else ""
 
     def show(self, version: str | None, request: gr.Request) -> tuple[str, str, Any]:
@@ -105,19 +109,19 @@ class VersionsPage:
     def promote(self, version: str | None, request: gr.Request) -> tuple[str, str, Any, Any, str]:
         """Serve the chosen version."""
         promotion = self._services.versions.promote(caller(request), chosen(version))
-        words = f"{promotion.version} serves now. Conversations go on; the next answer carries its badge."
+        words = say("versions.serves", version=promotion.version)
         return *self._listing(request, version), markup.note(words, "good")
 
     def override(self, version: str | None, reason: str, request: gr.Request) -> tuple[str, str, Any, Any, str]:
         """Serve the chosen version for a written reason."""
         promotion = self._services.versions.promote(caller(request), chosen(version), override=reason)
-        words = f"{promotion.version} serves now, for the reason you gave. It is kept with the decision."
+        words = say("versions.serves_for", version=promotion.version)
         return *self._listing(request, version), markup.note(words, "warn")
 
     def rollback(self, request: gr.Request) -> tuple[str, str, Any, Any]:
         """Serve what was served before."""
         promotion = self._services.versions.rollback(caller(request))
-        gr.Info(f"{promotion.version} serves again.")
+        gr.Info(say("versions.serves_again", version=promotion.version))
         return self._listing(request, None)
 
     def _listing(self, request: gr.Request, keep: str | None) -> tuple[str, str, Any, Any]:
@@ -133,24 +137,24 @@ class VersionsPage:
 def chosen(version: str | None) -> str:
     """The chosen version. Raises InvalidInput when there is none."""
     if not version:
-        raise InvalidInput("No version is chosen. Train one first, then choose it here.")
+        raise InvalidInput(say("versions.none_chosen"))
     return version
 
 
 def serving_view(served: str) -> str:
     """The one that answers now."""
-    told = "the base itself" if served == "v0" else "with its adapter"
-    return f'<p class="fw-serving">Serving now: <span class="fw-badge">{escape(served)}</span> {told}</p>'
+    told = say("versions.is_base") if served == "v0" else say("versions.is_adapter")
+    return f'<p class="fw-serving">{say("versions.serving")} <span class="fw-badge">{escape(served)}</span> {told}</p>'
 
 
 def versions_view(views: list[VersionView]) -> str:
     """All versions with their scores, newest first."""
     if not views:
-        return markup.empty("No version yet: every finished run makes one.", ("Open Train", "/train"))
+        return markup.empty(say("versions.none"), (say("links.train"), "/train"))
     rows = []
     for view in views:
         scores = {suite.suite: percent(suite.candidate) for suite in view.scores}
-        told = [scores.get(name, "not scored") for name in SUITES]
+        told = [scores.get(name, say("versions.not_scored")) for name in SUITES]
         version = view.version
         gate = "overridden" if view.promotion and view.promotion.override else view.verdict.state
         published = view.publication.repo if view.publication else "no"
@@ -164,21 +168,26 @@ def withdrawn_view(found: list[WithdrawnFrom]) -> str:
     if not found:
         return ""
     named = ", ".join(f"{each.version} ({each.rows} of {each.dataset})" for each in found)
-    return markup.note(f"Trained on rows that their authors have withdrawn since: {named}. Freeze and train again.")
+    return markup.note(say("versions.withdrawn", named=named))
 
 
 def percent(measure: Measure | None) -> str:
     """A share with its interval."""
     if measure is None:
-        return "not scored"
+        return say("versions.not_scored")
     return f"{measure.value:.1%} ({measure.lo:.0%} to {measure.hi:.0%})"
 
 
 def charts_view(view: VersionView) -> str:
     """A chart a suite: base, current and candidate with their intervals."""
     if not view.scores:
-        return markup.empty(f"{view.version.id} has not been scored yet.")
-    return "".join(score_chart(TITLES.get(suite.suite, suite.suite), bars(suite, view)) for suite in view.scores)
+        return markup.empty(say("versions.no_scores", version=view.version.id))
+    return "".join(score_chart(suite_title(suite.suite), bars(suite, view)) for suite in view.scores)
+
+
+def suite_title(suite: str) -> str:
+    """What a suite measures; one that is not known here by its own name."""
+    return say(f"versions.suite.{suite}") if suite in SUITES else suite
 
 
 def bars(suite: SuiteView, view: VersionView) -> list[Interval]:
@@ -193,11 +202,11 @@ def bars(suite: SuiteView, view: VersionView) -> list[Interval]:
 def verdict_view(view: VersionView) -> str:
     """The gate's word and each reason."""
     verdict = view.verdict
-    head = f"The gate: {verdict.state}, compared with {view.against}."
+    head = say(f"versions.gate.{verdict.state}", against=view.against)
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in verdict.reasons)
     kept = ""
     if view.promotion and view.promotion.override:
-        kept = markup.note(f"Promoted by {view.promotion.by} although not passed: {view.promotion.override}", "warn")
+        kept = markup.note(say("versions.overridden", by=view.promotion.by, reason=view.promotion.override), "warn")
     return markup.note(head, VERDICT_KINDS[verdict.state]) + f'<ul class="fw-reasons">{reasons}</ul>{kept}'
 
 
@@ -205,17 +214,17 @@ def mark(answer: Answer) -> str:
     """What an answer is worth; one that is neither right nor wrong by how much of the reference it has."""
     if 0 < answer.grade < 1:
         return f"≈ {answer.grade:.0%}"
-    return "✓ right" if answer.correct else "✗ wrong"
+    return say("versions.right") if answer.correct else say("versions.wrong")
 
 
 def answers_view(found: AnswerPage, page: int) -> str:
     """One page of answers side by side; right and wrong are said in words, not by colour alone."""
     if not found.rows:
-        return markup.empty(f"No rows of `{found.suite}` on page {page}.")
+        return markup.empty(say("versions.no_rows", suite=found.suite, page=page))
     names = [answer.version for answer in found.rows[0].answers]
     rows = []
     for row in found.rows:
         told = [f"{mark(answer)}: {answer.text}" for answer in row.answers]
         rows.append([row.question, row.reference, *told])
-    caption = f"{found.suite}: {found.changed} of {found.total} rows changed; those come first. Page {page}."
-    return markup.table(["question", "reference", *names], rows, caption)
+    caption = say("versions.changed", suite=found.suite, changed=found.changed, total=found.total, page=page)
+    return markup.table([say("versions.question"), say("versions.reference"), *names], rows, caption)

@@ -1,4 +1,4 @@
-"""With another language the pages of the chat hold no English of their own: a language in brackets shows what would."""
+"""With another language pages hold no English of their own: a language in brackets shows what would."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,8 @@ SHOWN = """() => {
   });
   return parts.join(' | ');
 }"""
-KNOWN = re.compile(r"SQL|v\d+|[dv]\d+")
+STATES = ("corrected", "general")
+KNOWN = re.compile(r"http://\S+|SQL|v\d+|[dv]\d+")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def outside(page: Page) -> list[str]:
     return [each.strip() for each in found if re.search(r"[^\W\d_]{2,}", KNOWN.sub("", each))]
 
 
-def test_chat_corrections_and_help_speak_the_language_set(foreign: App, browser: Browser) -> None:
+def test_pages_speak_the_language_set(foreign: App, browser: Browser) -> None:
     visitor = visit(browser)
     page = visitor.open(foreign.url)
     expect(page.locator("#consent")).to_be_visible()
@@ -74,4 +75,10 @@ def test_chat_corrections_and_help_speak_the_language_set(foreign: App, browser:
         visitor.open(foreign.url + path)
         expect(page.locator("#corrections .fw-empty, #learns li").first).to_be_visible()
         assert outside(page) == []
+    visitor.open(foreign.owner_link)
+    for path in ("/train", "/versions", "/settings"):
+        visitor.open(foreign.url + path)
+        expect(page.locator("#runs, #versions, #settings table").first).to_be_attached()
+        expect(page.locator("#wheel li, #reach li").first).to_be_visible()
+        assert [words for words in outside(page) if words not in STATES] == []
     visitor.context.close()
