@@ -10,6 +10,7 @@ from flywheel.errors import InvalidInput
 from flywheel.operations.table import perform
 from flywheel.roles import Principal, Role
 from storage.examples import ExampleStore, NewExample
+from storage.ids import new_id
 from tests.support.app import App
 
 LEE = Principal("local:reviewer:lee", Role.REVIEWER)
@@ -18,7 +19,7 @@ LEE = Principal("local:reviewer:lee", Role.REVIEWER)
 @pytest.fixture
 def waiting(app: App) -> Iterator[str]:
     store = ExampleStore(app.services.database)
-    row = NewExample([{"role": "user", "content": "Which tandems rattle?"}], "SELECT name FROM customers")
+    row = NewExample([{"role": "user", "content": f"Which tandems rattle, {new_id()}?"}], "SELECT name FROM customers")
     [id], _ = store.add_many([row], by=LEE.id)
     yield id
     store.decide(id, "rejected", reason="the test is over", expected_event=None, by=LEE.id)
