@@ -102,6 +102,8 @@ EVENTS: dict[str, Role] = {
     "audit_older": Role.REVIEWER,
     "audit_export": Role.REVIEWER,
     "audit_verify": Role.OWNER,
+    "suggest_ask": Role.REVIEWER,
+    "suggest_take": Role.REVIEWER,
     "data_open": Role.REVIEWER,
     "data_open_examples": Role.REVIEWER,
     "data_examples": Role.REVIEWER,

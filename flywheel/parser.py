@@ -138,6 +138,8 @@ def _review(commands: Commands) -> None:
     tags = _command(actions, "tags", "how many examples have each tag")
     tags.add_argument("--state", choices=STATES, default="all")
     _command(actions, "numbers", "what you decided, what waits, how far two reviewers agree, what learnt from it")
+    words = "a draft of the answer by the teacher, or by what serves; nothing is decided"
+    _command(actions, "suggest", words).add_argument("ids", nargs=1, metavar="ID")
     alike = _command(actions, "alike", "what waits and asks nearly the same, as clusters, the largest first")
     alike.add_argument("--limit", type=_positive, default=50)
     for action in (approve, reject):

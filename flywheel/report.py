@@ -177,6 +177,9 @@ def _login_link(record: Record) -> str:
 def _review(record: Record) -> str:
     if "median_seconds" in record:
         return _numbers(record)
+    if "diff" in record and "by" in record:
+        problem = f"\n(As it stands it could not be approved: {record['problem']}.)" if record["problem"] else ""
+        return f"{record['text']}\n({record['by']}; nothing is decided.){problem}"
     if "pairs" not in record:
         return pairs(record)
     lines = [f"{record['count']} wait that ask nearly the same:"]

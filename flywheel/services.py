@@ -49,6 +49,7 @@ from flywheel.serving.local import LocalEngine
 from flywheel.settings import Settings
 from flywheel.standing import Standing
 from flywheel.standins import StandIns
+from flywheel.suggestions import Suggestions
 from flywheel.synthesis import Synthesis
 from flywheel.tasks.build import Task, build_task
 from flywheel.tasks.sql import SqlTask
@@ -117,6 +118,7 @@ class Services:
     inbox: Inbox
     alike: Alike
     audit: Audit
+    suggestions: Suggestions
     datasets: Datasets
     importer: Importer
     exporter: Exporter
@@ -253,6 +255,7 @@ def _compose(
         inbox=Inbox(queue, QueueStore(database), curation, tags, leases, eyes, datasets, version_store),
         alike=Alike(examples, curation),
         audit=Audit(AuditStore(database)),
+        suggestions=Suggestions(curation, teacher, engine, task, versions.served),
         datasets=frozen,
         importer=Importer(examples, task, rules),
         exporter=Exporter(examples, datasets, conversations, feedback, ConsentStore(database)),

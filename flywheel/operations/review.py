@@ -22,6 +22,9 @@ def review(services: Services, who: Principal, args: Arguments) -> Iterator[Even
         yield from _LOOKING[action](services, who, args)
     elif action == "tag":
         yield from _tagged(services, who, args)
+    elif action == "suggest":
+        yield {"progress": f"asking {services.suggestions.drafter(who)}"}
+        yield {"result": asdict(services.suggestions.draft(who, args["ids"][0]))}
     elif action == "alike":
         for cluster in services.alike.listing(who, args.get("limit", 50)):
             yield {"result": _cluster(cluster)}

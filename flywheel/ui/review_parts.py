@@ -15,6 +15,7 @@ from flywheel.ui import markup
 from flywheel.ui.review_alike import AlikePanel
 from flywheel.ui.review_flags import noticed
 from flywheel.ui.review_place import Panel
+from flywheel.ui.review_suggest import SuggestPanel
 from flywheel.ui.review_tags import TagPanel
 from flywheel.words.catalogue import say, say_count
 
@@ -30,7 +31,7 @@ def parts(services: Services) -> list[Part]:
 
 def panels(services: Services) -> list[Panel]:
     """The sections with buttons, in their order on each side."""
-    return [AlikePanel(services.alike), TagPanel(services.inbox)]
+    return [SuggestPanel(services.suggestions), AlikePanel(services.alike), TagPanel(services.inbox)]
 
 
 def item_view(sections: Sequence[Part], item: Item) -> str:
