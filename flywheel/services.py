@@ -12,7 +12,6 @@ from flywheel import addresses, bundled
 from flywheel.alike import Alike
 from flywheel.audit import Audit
 from flywheel.backups import Backups
-from flywheel.base_fetch import BaseFetch
 from flywheel.base_model import BaseModel, base_model
 from flywheel.chat import Chat
 from flywheel.comparing import Comparing, two_samples
@@ -20,6 +19,7 @@ from flywheel.curation import Curation
 from flywheel.dataset_push import DatasetPush
 from flywheel.datasets import Datasets
 from flywheel.drafts import Drafts
+from flywheel.engines import build_engine, rules_of, warmer
 from flywheel.errors import InvalidInput, Unavailable
 from flywheel.exports import Exporter
 from flywheel.guarding import Guard
@@ -45,19 +45,15 @@ from flywheel.roles import SYSTEM, Principal, Role, require
 from flywheel.scoring import Scoring
 from flywheel.second_eyes import SecondEyes
 from flywheel.serving.engine import Engine
-from flywheel.serving.local import LocalEngine
 from flywheel.settings import Settings
 from flywheel.standing import Standing
 from flywheel.standins import StandIns
 from flywheel.suggestions import Suggestions
 from flywheel.synthesis import Synthesis
 from flywheel.tasks.build import Task, build_task
-from flywheel.tasks.sql import SqlTask
-from flywheel.tasks.tools import sql_tool
 from flywheel.teacher import Teacher
 from flywheel.training import Training
 from flywheel.usage import Usage
-from flywheel.validity import Rules
 from flywheel.versions import Versions
 from flywheel.wheel import Wheel
 from flywheel.words import catalogue as words
@@ -70,7 +66,7 @@ from storage.datasets import DatasetStore
 from storage.examples import ExampleStore
 from storage.feedback import FeedbackStore
 from storage.home import Home
-from storage.hub import Hub, Patience
+from storage.hub import Hub
 from storage.invitations import InvitationStore
 from storage.keys import KeyStore
 from storage.ledger import LedgerReport, verify
@@ -209,10 +205,10 @@ def _compose(
     scoring = Scoring(version_store, home, base, task, settings)
     publications = PublicationStore(database)
     versions = Versions(version_store, home, Standing(version_store, runs, home, base), publications)
-    engine = _engine(settings, base, versions, load, task)
+    engine = build_engine(settings, base, versions, load, task)
     undo.callback(engine.close)
-    versions.on_served = _warmer(engine)
-    rules = _rules(engine, settings)
+    versions.on_served = warmer(engine)
+    rules = rules_of(engine, settings)
     training = Training(database, runs, version_store, datasets, home, base, scoring)
     teacher = Teacher(settings)
     merging, origins = Merging(home, base, versions), Origins(home, base, runs, datasets)
@@ -272,54 +268,6 @@ def _compose(
     )
 
 
-def _engine(settings: Settings, base: BaseModel, versions: Versions, load: bool, task: Task) -> Engine:
-    if not base.is_remote:
-        # The fetch has a patience of its own, which ends when the process does.
-        fetch = BaseFetch(base, Hub(settings.hub_endpoint, settings.hub_token, Patience(read_s=3)))
-        return LocalEngine(
-            base.location,
-            base.revision,
-            versions.adapter,
-            name=base.name,
-            first=versions.served(),
-            prepare=fetch.prepare,
-            load=load,
-        )
-    # Not at the top: its client library is of no use to anybody else, and takes its time to load.
-    from flywheel.serving.remote import RemoteEngine
-
-    tool = sql_tool(task) if settings.tools and isinstance(task, SqlTask) else None
-    return RemoteEngine(settings.openai_base_url, base.name, settings.openai_api_key, tool=tool)
-
-
 def _hub(settings: Settings) -> Callable[[], Hub]:
     """The Hub as these settings know it; the client is loaded when something is asked of it."""
     return lambda: Hub(settings.hub_endpoint, settings.hub_token or None)
-
-
-def _rules(engine: Engine, settings: Settings) -> Callable[[], Rules]:
-    """The limits of the base, asked when they are needed: it may still load."""
-
-    def rules() -> Rules:
-        if settings.is_remote:
-            # Its tokenizer is elsewhere, and an estimate is no reason to refuse anything: whoever trains on it here
-            # freezes for a base of this machine first.
-            return Rules(engine.control_tokens())
-
-        def count(prompt: list[dict[str, str]], completion: str) -> int:
-            # As the trainer will render the row, with all that the template puts around and behind the answer.
-            return engine.count_tokens([*prompt, {"role": "assistant", "content": completion}])
-
-        return Rules(engine.control_tokens(), engine.context_length, count, engine.texts())
-
-    return rules
-
-
-def _warmer(engine: Engine) -> Callable[[str], None]:
-    """Loads a promoted version at once, so that the next question does not wait for it."""
-
-    def warm(version: str) -> None:
-        if engine.ready()[0]:
-            engine.warm(version)
-
-    return warm

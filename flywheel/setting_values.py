@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from flywheel.errors import ConfigurationError
 from flywheel.words import catalogue
 
+HUB_ID = re.compile(r"^(?!.*\.\.)[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 OPENAI_URL = "https://api.openai.com/v1"
 MOST_ROWS = 10_000_000
 MOST_NAME = 300
@@ -156,3 +157,18 @@ def base_at_server(value: str) -> str:
             "Set FLYWHEEL_BASE_MODEL to the model's name at the server, or FLYWHEEL_ENGINE to `local`."
         )
     return served_name("FLYWHEEL_BASE_MODEL", value)
+
+
+def base_here(value: str) -> str:
+    """A base model for this machine: `starter`, a folder, or a Hub id."""
+    if value == "starter":
+        return value
+    folder = path_of("FLYWHEEL_BASE_MODEL", value)
+    if folder.is_dir():
+        return str(folder.absolute())
+    if HUB_ID.match(value) and not value.startswith((".", "~")):
+        return value
+    raise ConfigurationError(
+        f"FLYWHEEL_BASE_MODEL is `{value}`, which is no folder. "
+        "Set it to `starter`, a Hub id such as `Qwen/Qwen3-0.6B`, or a folder with a model."
+    )

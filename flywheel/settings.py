@@ -5,7 +5,6 @@ one place; `docs/settings.md` is compared with this list by a test. Knows nothin
 """
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from flywheel.setting_values import (
     Limit,
     address,
     base_at_server,
+    base_here,
     check_server,
     count,
     hub_repo,
@@ -39,7 +39,6 @@ OPENINGS = (
     "GRADIO_DEBUG",
     "GRADIO_LOCAL_DEV_MODE",
 )
-HUB_ID = re.compile(r"^(?!.*\.\.)[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 
 
 def _setting(variable: str, default: str, meaning: str) -> Any:
@@ -182,7 +181,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         check_server(raw["teacher_base_url"], raw["teacher_api_key"], "FLYWHEEL_TEACHER")
     return Settings(
         home=path_of("FLYWHEEL_HOME", raw["home"]).absolute(),
-        base_model=base_at_server(raw["base_model"]) if remote else _base_model(raw["base_model"]),
+        base_model=base_at_server(raw["base_model"]) if remote else base_here(raw["base_model"]),
         task=_choice("FLYWHEEL_TASK", raw["task"], ("sql", "chat")),
         system_prompt=raw["system_prompt"],
         temperature=number("FLYWHEEL_TEMPERATURE", raw["temperature"], 0, 2, "a number from 0 to 2"),
@@ -284,20 +283,6 @@ def _choice(variable: str, value: str, allowed: tuple[str, ...]) -> str:
         return value
     options = " or ".join(f"`{option}`" for option in allowed)
     raise ConfigurationError(f"{variable} is `{value}`. Set it to {options}.")
-
-
-def _base_model(value: str) -> str:
-    if value == "starter":
-        return value
-    folder = path_of("FLYWHEEL_BASE_MODEL", value)
-    if folder.is_dir():
-        return str(folder.absolute())
-    if HUB_ID.match(value) and not value.startswith((".", "~")):
-        return value
-    raise ConfigurationError(
-        f"FLYWHEEL_BASE_MODEL is `{value}`, which is no folder. "
-        "Set it to `starter`, a Hub id such as `Qwen/Qwen3-0.6B`, or a folder with a model."
-    )
 
 
 def _names(value: str) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flywheel.engines import rules_of
 from flywheel.errors import Damaged, InvalidInput, NotFound, Unavailable
-from flywheel.services import _rules
 from flywheel.serving.engine import AdapterSpec, Sampling
 from flywheel.serving.local import LocalEngine
 from flywheel.settings import read
@@ -170,7 +170,7 @@ def test_too_long_prompt_names_both_numbers(engine: LocalEngine) -> None:
 def test_a_row_counts_as_many_tokens_as_it_is_trained_with(engine: LocalEngine, answer: str) -> None:
     row = chat_row("how many orders", answer)
     (lesson,) = teach([Row("", row["prompt"], row["completion"])], engine._tokenizer, 512)
-    count = _rules(engine, read({"FLYWHEEL_HOME": "/nowhere"}))().count
+    count = rules_of(engine, read({"FLYWHEEL_HOME": "/nowhere"}))().count
     assert count is not None and count(row["prompt"], answer) == len(lesson.input_ids)
 
 
