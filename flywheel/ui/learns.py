@@ -16,7 +16,7 @@ STEPS = ("ask", "correct", "review", "freeze", "train", "test", "serve")
 
 
 class LearnsPage:
-    """Linked from the chat."""
+    """Named last in the navigation, and linked from the chat."""
 
     name, path, role = "learns", PATH, Role.GUEST
 

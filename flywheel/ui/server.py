@@ -23,6 +23,7 @@ from flywheel.roles import Principal, Role
 from flywheel.routes import routes
 from flywheel.services import Services
 from flywheel.ui.look import look
+from flywheel.ui.navigation import Navigation
 from flywheel.ui.site import build_site
 from flywheel.ui.space import sign_in
 from flywheel.web import UPLOAD_LIMIT, RoleGate, outside
@@ -134,6 +135,7 @@ def _application(services: Services, event_of: Callable[[int], Event | None]) ->
             *signing_in.middleware,
             Middleware(RoleGate, who=who),
             Middleware(EventGate, event_of=event_of),
+            Middleware(Navigation),
         ],
         "lifespan": lifespan,
         "openapi_url": None,

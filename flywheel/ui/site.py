@@ -11,11 +11,11 @@ from gradio.components.navbar import Navbar
 from flywheel import census
 from flywheel.roles import Role
 from flywheel.services import Services
-from flywheel.ui import learns
 from flywheel.ui.audit import AuditPage
 from flywheel.ui.chat import ChatPage
 from flywheel.ui.corrections import CorrectionsPage
 from flywheel.ui.data import DataPage
+from flywheel.ui.learns import LearnsPage
 from flywheel.ui.review import ReviewPage
 from flywheel.ui.settings import SettingsPage
 from flywheel.ui.shell import caller, guarded, on_open, role_words
@@ -41,13 +41,13 @@ def pages(services: Services) -> list[Page]:
     return [
         ChatPage(services),
         CorrectionsPage(services),
-        learns.LearnsPage(services),
         ReviewPage(services),
         DataPage(services),
         TrainPage(services),
         VersionsPage(services),
         AuditPage(services),
         SettingsPage(services),
+        LearnsPage(services),
     ]
 
 
@@ -61,7 +61,7 @@ def build_site(services: Services) -> gr.Blocks:
         _top(services, first, first)
         first.build()
     for page in others:
-        with site.route(title(page), page.path, show_in_navbar=page.path != learns.PATH):
+        with site.route(title(page), page.path):
             _top(services, first, page)
             _Admission(page, hub=services.settings.trusts_oauth).build()
     _guard(site)
