@@ -17,6 +17,7 @@ from flywheel.dataset_report import Report, by_id, longer_than_a_run, report_of,
 from flywheel.errors import Damaged, InvalidInput, NotFound, Unavailable
 from flywheel.gathering import Gathered, gather
 from flywheel.guarding import Guard
+from flywheel.leakguard import Reserved
 from flywheel.roles import Principal, Role, require
 from flywheel.rows import FrozenText, content_of
 from flywheel.splitting import SIDES, policy_words
@@ -63,16 +64,17 @@ class Datasets:
         guard: Guard,
         learnt: Callable[[], list[dict[str, Any]]] = list,
         tags: Callable[[Sequence[str]], Mapping[str, Sequence[str]]] = lambda ids: {},
+        reserved: Callable[[], Reserved] = Reserved,
     ) -> None:
         """`rules` is asked at each freeze, for the base may still load; `learnt` tells what versions gained so far,
-        `tags` those of examples."""
+        `tags` those of examples, `reserved` what is kept for tests."""
         self._store = datasets
         self._examples = examples
         self._task = task
         self._home = home
         self._rules = rules
         self._learnt, self._tags = learnt, tags
-        self._guard = guard
+        self._guard, self._reserved = guard, reserved
         # Files are written under the number that the version will get.
         self._freezing = threading.Lock()
 
@@ -116,7 +118,7 @@ class Datasets:
 
     def _gathered(self, approved: list[Example], rules: Rules) -> Gathered:
         placements, find = self._store.placements(), self._examples.get
-        return gather(approved, placements, find, self._task, rules, self._guard.withheld)
+        return gather(approved, placements, find, self._task, rules, self._guard.withheld, self._reserved())
 
     def _report(self, gathered: Gathered, approved: list[Example], rules: Rules) -> Report:
         tags = self._tags([row.example_id for row in gathered.rows])

@@ -9,8 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from flywheel import leakguard
 from flywheel.errors import Conflict, InvalidInput
 from flywheel.guarding import Withheld, unguarded
+from flywheel.leakguard import PINNED_ITSELF, Asked, Reserved, question
 from flywheel.neighbours import normalise
 from flywheel.redaction.pairs import private
 from flywheel.rows import as_sent, content_of, why_unusable
@@ -20,6 +22,7 @@ from flywheel.validity import Message, Rules
 from storage.examples import Example
 
 SHOWN_PAIRS = 5
+NOTHING_RESERVED = Reserved()
 Placements = Mapping[str, tuple[str, str]]
 """Example → side and group of its first placement in any version."""
 
@@ -63,11 +66,13 @@ def gather(
     task: Task,
     rules: Rules,
     withhold: Callable[[Sequence[Example], Collection[str]], Withheld] = unguarded,
+    reserved: Reserved = NOTHING_RESERVED,
 ) -> Gathered:
     """Choose and place. `find` gives an example that is not approved any more; `withhold` what the limits for guests
-    leave out of the usable ones, given also what earlier versions hold.
+    leave out of the usable ones, given also what earlier versions hold; `reserved` is what must not be learnt.
 
-    Raises InvalidInput when nothing is left to train on, Conflict when one question binds to two sides.
+    Raises InvalidInput when nothing is left to train on, Conflict when one question binds to two sides, or would be
+    tested and trained.
     """
     if not approved:
         raise InvalidInput("Nothing is approved yet, so there is nothing to freeze. Approve corrections in Review.")
@@ -78,6 +83,10 @@ def gather(
             refused[example.id] = reason
         else:
             usable[example.id] = _candidate(example, placements, task, rules)
+    tested = _tested(usable, reserved)
+    for id, reason in _kept_from_learning(usable, reserved.pins, tested).items():
+        refused[id] = reason
+        del usable[id]
     # Before copies become one: the copy that stays must not be one that is held back.
     withheld = withhold([candidate.example for candidate in usable.values()], placements.keys())
     for id, held in withheld.rows.items():
@@ -96,7 +105,26 @@ def gather(
     refused |= twins | result.left_out
     rows = [_row(usable[id], place.side, place.group) for id, place in result.placements.items()]
     _require_training_rows(rows, refused)
+    if pairs := leakguard.leaks(rows, tested):
+        raise Conflict(leakguard.words(pairs))
     return Gathered(sorted(rows, key=content_of), refused, withheld, result)
+
+
+def _tested(usable: Mapping[str, _Candidate], reserved: Reserved) -> Asked:
+    pinned = {usable[id].entry.text: id for id in sorted(reserved.pins) if id in usable}
+    return leakguard.asked(pinned, reserved.general)
+
+
+def _kept_from_learning(usable: Mapping[str, _Candidate], pins: Collection[str], tested: Asked) -> dict[str, str]:
+    """Pins and what asks the same as a test outside of the version → why it is left out; a test row stays one."""
+    found = {}
+    for id, candidate in usable.items():
+        if (candidate.entry.fixed or candidate.entry.placed) == "test":
+            continue
+        reason = PINNED_ITSELF if id in pins else tested.why(candidate.entry.text)
+        if reason:
+            found[id] = reason
+    return found
 
 
 def _too_many_synthetic(candidates: Iterable[_Candidate]) -> list[str]:
@@ -123,7 +151,7 @@ def _candidate(example: Example, placements: Placements, task: Task, rules: Rule
     side, group = placements.get(example.id, (None, None))
     entry = Entry(
         id=example.id,
-        text=normalise(_question(sent)),
+        text=normalise(question(sent)),
         conversation=example.conversation_id,
         fixed=cast(Side | None, example.split),
         placed=cast(Side | None, side),
@@ -131,12 +159,6 @@ def _candidate(example: Example, placements: Placements, task: Task, rules: Rule
         live=live,
     )
     return _Candidate(example, sent, entry)
-
-
-def _question(sent: Sequence[Message]) -> str:
-    """All that is said before the answer, but for the system message, which all rows share."""
-    said = [message for message in sent if message["role"] != "system"]
-    return said[0]["content"] if len(said) == 1 else "\n".join(f"{m['role']}: {m['content']}" for m in said)
 
 
 def _collapse(candidates: Iterable[_Candidate]) -> tuple[list[_Candidate], dict[str, str]]:
@@ -184,7 +206,7 @@ def _require_training_rows(rows: Sequence[FrozenRow], refused: Mapping[str, str]
 
 def _clash(clashes: Sequence[tuple[Entry, Entry]], usable: Mapping[str, _Candidate]) -> str:
     pairs = "; ".join(
-        f"“{_question(usable[one.id].sent)[:80]}” is for `{one.fixed or one.placed}` as `{one.id}` "
+        f"“{question(usable[one.id].sent)[:80]}” is for `{one.fixed or one.placed}` as `{one.id}` "
         f"and for `{other.fixed or other.placed}` as `{other.id}`"
         for one, other in clashes[:SHOWN_PAIRS]
     )

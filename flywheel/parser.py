@@ -78,6 +78,7 @@ def _data(commands: Commands) -> None:
     give.add_argument("--dataset", metavar="dN")
     give.add_argument("out", metavar="OUT")
     _review(commands)
+    _pins(commands)
     make = _command(commands, "synthesize", "pairs from a teacher model, which wait for review")
     make.add_argument("--from", dest="source", choices=("rows", "documents", "schema"), default="rows")
     make.add_argument("--count", type=_positive, default=20, metavar="N", help="rows in all (default 20)")
@@ -145,7 +146,16 @@ def _review(commands: Commands) -> None:
     for action in (approve, reject):
         action.add_argument("--alike", action="store_true", help="also all that waits and asks nearly the same")
     for action in (approve, edit):
+        action.add_argument("--pin", action="store_true", help="keep it as a test that is never trained on")
         action.add_argument("--keep", metavar="REASON", help="approve although it holds personal data or secrets")
+
+
+def _pins(commands: Commands) -> None:
+    pins = _command(commands, "pins", "approved examples that are kept as tests of every later version")
+    actions = pins.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _command(actions, "list", "newest first")
+    for name, text in (("add", "pin approved examples: they are never trained on"), ("remove", "take the pin away")):
+        _command(actions, name, text).add_argument("ids", nargs="+", metavar="ID")
 
 
 def _models(commands: Commands) -> None:

@@ -44,6 +44,19 @@ def synthesis(record: Record) -> str:
     return "\n".join([*lines, *([f"It ended early: {record['stopped'].rstrip('.')}."] if record["stopped"] else [])])
 
 
+def pins(record: Record) -> str:
+    """A pinned test, or how many were pinned or are not any more."""
+    if "asked" in record:
+        done = "pinned" if "pinned" in record else "removed"
+        before = record["asked"] - record[done]
+        return f"{record[done]} {'pinned' if done == 'pinned' else 'not pinned any more'}" + (
+            f", {before} were so before." if before else "."
+        )
+    question, answer = (" ".join(record[name].split())[:80] for name in ("question", "completion"))
+    waits = "" if record["in_force"] else " (not asked: it is not approved now)"
+    return f"{record['id']}  {question} → {answer}; by {record['by']}, {record['pinned']:.10}{waits}"
+
+
 def _counts(name: str, counts: dict[str, int]) -> list[str]:
     if not counts:
         return []

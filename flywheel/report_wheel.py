@@ -5,11 +5,12 @@ Pure formatting of plain dictionaries; `--json` has every field.
 
 from typing import Any
 
-from flywheel.report_dataset import report, synthesis
+from flywheel.report_dataset import pins, report, synthesis
 
 Record = dict[str, Any]
 NOTHING = {
     "datasets": "No dataset is frozen yet. Approve corrections, then `python -m flywheel freeze`.",
+    "pins": "Nothing is pinned. `python -m flywheel pins add ID` keeps an approved example as a test.",
     "review": "Nothing waits for a decision.",
     "runs": "Nothing was trained yet. `python -m flywheel train` starts a run on the newest dataset.",
     "versions": "Nothing was trained yet: the base itself serves, as `v0`.",
@@ -143,6 +144,7 @@ FORMATTERS = {
     "audit": audit,
     "datasets": dataset,
     "freeze": dataset,
+    "pins": pins,
     "promote": promotion,
     "rollback": promotion,
     "runs": run,

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from flywheel.base_model import BaseModel
 from flywheel.errors import Damaged
 from flywheel.evaluation import Judge, SuiteScore, score
-from flywheel.runfiles import GENERAL, SUITE_FILES, Asks, Sources, SuiteRows, read_suites
+from flywheel.runfiles import GENERAL, SUITE_FILES, Asks, Sources, SuiteRows, read_rows, read_suites
 from flywheel.serving.thinking import parted
 from flywheel.settings import Settings
 from storage.home import Home
@@ -54,6 +54,11 @@ class Scoring:
         # The general suite asks the sample shop; over another database its answers would mean nothing.
         own = self._settings.task == "sql" and self._settings.is_sample_database
         return Sources(paths.REPLAY_FILE, paths.GENERAL_FILE if own else None, self._task)
+
+    def general_prompts(self) -> list[list[dict[str, str]]]:
+        """What the general suite asks; empty where the base has none."""
+        general = self.sources().general
+        return [] if general is None else [row["prompt"] for row in read_rows(general)]
 
     def request(self, run: Run, names: Sequence[str]) -> bool:
         """Write down which versions have to answer which suites; False when all answers are there already."""

@@ -29,6 +29,7 @@ from flywheel.imports import Importer
 from flywheel.inbox import Inbox
 from flywheel.invitations import Invitations
 from flywheel.keys import Keys
+from flywheel.leakguard import Reserved
 from flywheel.learned import Learned
 from flywheel.learning_value import LearningValue
 from flywheel.leases import Leases
@@ -36,6 +37,7 @@ from flywheel.merging import Merging
 from flywheel.metrics import Metrics
 from flywheel.origins import Origins
 from flywheel.overview import Overview
+from flywheel.pins import Pins
 from flywheel.poisoning.limits import Limits
 from flywheel.privacy import Privacy
 from flywheel.publishing import Publishing
@@ -73,6 +75,7 @@ from storage.ledger import LedgerReport, verify
 from storage.lock import HomeLock
 from storage.notices import NoticeStore
 from storage.own_words import in_own_words
+from storage.pins import PinStore
 from storage.publications import PublicationStore
 from storage.queue import QueueStore
 from storage.runs import RunStore
@@ -115,6 +118,7 @@ class Services:
     alike: Alike
     audit: Audit
     suggestions: Suggestions
+    pins: Pins
     datasets: Datasets
     importer: Importer
     exporter: Exporter
@@ -220,7 +224,11 @@ def _compose(
     eyes = SecondEyes(database, examples, queue, settings.second_review / 100, lambda: guard.flags(SYSTEM))
     curation = Curation(examples, conversations, task, rules, bundled.folder(settings), guard, leases, eyes)
     learnt, tags = LearningValue(version_store, datasets), TagStore(database)
-    frozen = Datasets(datasets, examples, task, home, rules, guard, learnt, tags.of)
+    pins = Pins(PinStore(database), examples)
+    frozen = Datasets(
+        datasets, examples, task, home, rules, guard, learnt, tags.of,
+        lambda: Reserved([example.id for example in pins.in_force()], scoring.general_prompts()),
+    )  # fmt: skip
     chat = Chat(database, conversations, feedback, examples, engine, task, versions.served, settings)
     sides = two_samples(versions.served, chat.usual_sampling)
     notices = NoticeStore(database)
@@ -252,6 +260,7 @@ def _compose(
         alike=Alike(examples, curation),
         audit=Audit(AuditStore(database)),
         suggestions=Suggestions(curation, teacher, engine, task, versions.served),
+        pins=pins,
         datasets=frozen,
         importer=Importer(examples, task, rules),
         exporter=Exporter(examples, datasets, conversations, feedback, ConsentStore(database)),

@@ -4,7 +4,8 @@ Rows that belong together share a side: those of one conversation, and those who
 rules, in the order they bind:
 
 - A side that a person fixed (at import) stands. Such a row joins no group: held-out phrasings resemble, by design, what
-  is trained. The same question (after normalising) as a row fixed for `validation` or `test` is left out, and counted.
+  is trained. The same question (after normalising) as a row fixed for `validation` or `test` is left out, and counted;
+  the same as one fixed for `train` goes there.
 - A row that an earlier version placed keeps its side for ever, also when it was rejected meanwhile: what resembles it
   still joins it.
 - A new row joins the side of its group; one that belongs to groups on two sides is left out.
@@ -114,6 +115,7 @@ class _Splitting:
         placed = [i for i, entry in enumerate(self.entries) if entry.placed and not entry.fixed]
         new = [i for i, entry in enumerate(self.entries) if not _bound(entry)]
         held_out = {e.text: e.fixed for e in self.entries if e.fixed in ("validation", "test")}
+        trained = {e.text for e in self.entries if e.fixed == "train" and e.live}
         self._place_fixed(fixed)
         for i in placed:
             self._join(i, {root for root in self._relatives(i) if self.side[root] == self.side[i]})
@@ -121,6 +123,8 @@ class _Splitting:
             if side := held_out.get(self.entries[i].text):
                 self.result.left_out[self.entries[i].id] = f"a row fixed for `{side}` asks the same question"
             else:
+                # The same question goes with it: drawn to another side it would be trained and tested.
+                self.side[i] = "train" if self.entries[i].text in trained else None
                 self._insert(i)
         members = placed + [i for i in new if self.entries[i].id not in self.result.left_out]
         self._draw(members)
@@ -140,7 +144,7 @@ class _Splitting:
 
     def _insert(self, i: int) -> None:
         relatives = self._relatives(i)
-        sides = {side for root in relatives if (side := self.side[root])}
+        sides = {side for root in relatives | {i} if (side := self.side[root])}
         if len(sides) > 1:
             named = " and ".join(f"`{side}`" for side in SIDES if side in sides)
             self.result.left_out[self.entries[i].id] = f"it belongs with rows of {named}, and would join the two sides"

@@ -89,6 +89,11 @@ def m011_comparisons(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(_COMPARISONS)
 
 
+def m012_pins(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Examples that are kept as permanent tests."""
+    cursor.execute(_PINS)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -175,6 +180,9 @@ _INVITATIONS = (
 _COMPARISONS = f"""CREATE TABLE comparisons (id VARCHAR PRIMARY KEY, conversation_id VARCHAR NOT NULL,
         left_id VARCHAR NOT NULL, right_id VARCHAR NOT NULL, verdict VARCHAR NOT NULL, {_STAMP})"""
 
+_PINS = f"""CREATE TABLE pins (id VARCHAR PRIMARY KEY, example_id VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+        {_STAMP})"""
+
 STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_wheel,
     m002_keys,
@@ -187,6 +195,7 @@ STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m009_review,
     m010_invitations,
     m011_comparisons,
+    m012_pins,
 ]
 
 

@@ -78,6 +78,18 @@ def synthesize(services: Services, who: Principal, args: Arguments) -> Iterator[
     yield {"exit": 1 if made.failed else 0}
 
 
+def pins(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
+    """List, add or remove pinned tests."""
+    action = args["action"]
+    if action == "list":
+        for pin in services.pins.listing(who):
+            yield {"result": asdict(pin)}
+    else:
+        change = services.pins.add if action == "add" else services.pins.remove
+        changed = change(who, args["ids"])
+        yield {"result": {"pinned" if action == "add" else "removed": changed, "asked": len(args["ids"])}}
+
+
 def freeze(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
     """A dataset version from what is approved now."""
     frozen = services.datasets.freeze(who, name=args.get("name") or "", note=args.get("note") or "")

@@ -1,6 +1,6 @@
 """The inbox without a browser, as operations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -32,10 +32,12 @@ def review(services: Services, who: Principal, args: Arguments) -> Iterator[Even
         yield from _together(services, who, args)
     elif action == "approve":
         approved, refused = curation.approve_many(who, args["ids"], args.get("keep", ""))
+        _pin(services, who, args, approved)
         yield {"result": {"approved": approved, "refused": [{"id": i, "reason": r} for i, r in refused]}}
         yield {"exit": 1 if refused else 0}
     elif action == "edit":
         edited = curation.approve(who, args["ids"][0], completion=args["completion"], keep=args.get("keep", ""))
+        _pin(services, who, args, [edited.id])
         yield {"result": asdict(edited)}
     else:
         for example_id in args["ids"]:
@@ -100,11 +102,17 @@ def _together(services: Services, who: Principal, args: Arguments) -> Iterator[E
         seen |= dict(cluster.seen if cluster else alone)
     if args["action"] == "approve":
         decided = services.alike.approve(who, [*seen.items()], args.get("keep") or "")
+        _pin(services, who, args, decided.done)
     else:
         decided = services.alike.reject(who, [*seen.items()], args["reason"])
     refused = [{"id": id, "reason": reason} for id, reason in decided.refused]
     yield {"result": {"approved" if args["action"] == "approve" else "rejected": decided.done, "refused": refused}}
     yield {"exit": 1 if refused else 0}
+
+
+def _pin(services: Services, who: Principal, args: Arguments, ids: Sequence[str]) -> None:
+    if args.get("pin"):
+        services.pins.add(who, ids)
 
 
 def _cluster(cluster: Cluster) -> dict[str, Any]:

@@ -17,6 +17,7 @@ OPERATIONS: dict[str, Operation] = {
     "import": data.import_files,
     "export": data.export,
     "review": review.review,
+    "pins": data.pins,
     "freeze": data.freeze,
     "synthesize": data.synthesize,
     "datasets": data.datasets,

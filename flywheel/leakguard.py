@@ -1,0 +1,89 @@
+"""Nothing that a version is tested on is trained: the same question, after normalising, never stands on both sides.
+
+Pure. What is *nearly* the same is the matter of `splitting`; here only equality counts, and it binds without exception.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from flywheel.neighbours import normalise
+from flywheel.validity import Message
+
+PINNED_ITSELF = "it is a pinned test, which is never trained on"
+SHOWN = 5
+
+
+class Placed(Protocol):
+    """A row with its side."""
+
+    @property
+    def example_id(self) -> str: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def prompt(self) -> list[Message]: ...
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """What is kept for tests besides the test rows of a version."""
+
+    pins: Collection[str] = ()
+    """Ids of the examples that are pinned."""
+    general: Sequence[Sequence[Message]] = ()
+    """The prompts of the general suite, which comes with the base."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The questions that are reserved, normalised."""
+
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    """Question → the example that is pinned."""
+    general: frozenset[str] = frozenset()
+
+    def why(self, text: str) -> str | None:
+        """Why a row of this normalised question must not be learnt; None when it may."""
+        if text in self.pinned:
+            return f"it asks the same question as the pinned test `{self.pinned[text]}`"
+        return "the general suite asks the same question" if text in self.general else None
+
+
+def question(prompt: Sequence[Message]) -> str:
+    """All that is said before the answer, but for the system message, which all rows share."""
+    said = [message for message in prompt if message["role"] != "system"]
+    return said[0]["content"] if len(said) == 1 else "\n".join(f"{m['role']}: {m['content']}" for m in said)
+
+
+def asked(pinned: Mapping[str, str], general: Iterable[Sequence[Message]]) -> Asked:
+    """`pinned`: normalised question → example; `general`: prompts."""
+    return Asked(pinned, frozenset(normalise(question(prompt)) for prompt in general))
+
+
+def leaks(rows: Sequence[Placed], reserved: Asked) -> list[str]:
+    """Each pair that stands on both sides, in words; empty when the rows are sound."""
+    learnt: dict[str, Placed] = {}
+    for row in rows:
+        if row.side == "train":
+            learnt.setdefault(normalise(question(row.prompt)), row)
+    found = [
+        f"“{text[:80]}” is for `train` as `{row.example_id}`, and {why}"
+        for text, row in learnt.items()
+        if (why := reserved.why(text))
+    ]
+    for row in rows:
+        text = normalise(question(row.prompt))
+        if row.side != "train" and text in learnt:
+            other = learnt[text].example_id
+            found.append(f"“{text[:80]}” is for `train` as `{other}` and for `{row.side}` as `{row.example_id}`")
+    return found
+
+
+def words(found: Sequence[str]) -> str:
+    """What a person is told of pairs that were found."""
+    more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return (
+        f"What is tested would be trained: {'; '.join(found[:SHOWN])}{more}. "
+        "Reject one example of each pair, then freeze again."
+    )

@@ -1,0 +1,92 @@
+"""Pinned tests: approved examples that every later version has to answer, and that none is trained on.
+
+Owns who may pin and what can be pinned. How they are asked is `runfiles`' matter, what they mean the gate's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flywheel.errors import InvalidInput, NotFound
+from flywheel.items import pseudonym
+from flywheel.roles import Principal, Role, require
+from storage.examples import Example, ExampleStore
+from storage.pins import PinStore
+
+PINNABLE = ("approved", "pending")
+"""A pending one may have one of two approvals; its pin counts from the day it is approved."""
+
+
+@dataclass(frozen=True)
+class PinnedTest:
+    """One pin as people see it."""
+
+    id: str
+    """Of the example."""
+    question: str
+    completion: str
+    pinned: datetime
+    by: str
+    """Whoever pinned it."""
+    in_force: bool
+    """False: its example is not approved now, so it is not asked."""
+
+
+class Pins:
+    """Pins of one home. Thread-safe."""
+
+    def __init__(self, pins: PinStore, examples: ExampleStore) -> None:
+        self._pins, self._examples = pins, examples
+
+    def listing(self, who: Principal) -> list[PinnedTest]:
+        """All pins, newest first, without those whose author does not allow learning from them."""
+        require(who, Role.REVIEWER)
+        pins = self._pins.list()
+        examples = self._examples.named([pin.example_id for pin in pins])
+        return [
+            PinnedTest(
+                id=pin.example_id,
+                question=examples[pin.example_id].prompt[-1]["content"],
+                completion=examples[pin.example_id].completion,
+                pinned=pin.created,
+                by=pseudonym(pin.by),
+                in_force=examples[pin.example_id].state == "approved",
+            )
+            for pin in pins
+            if pin.example_id in examples
+        ]
+
+    def add(self, who: Principal, ids: Sequence[str]) -> int:
+        """Pin examples; returns how many were not pinned yet. Raises NotFound, and InvalidInput for one that was
+        decided otherwise; nothing is pinned then."""
+        require(who, Role.REVIEWER)
+        for example_id in ids:
+            example = self._get(example_id)
+            if example.state not in PINNABLE:
+                raise InvalidInput(
+                    f"Example `{example_id}` is `{example.state}`. Only what is approved can be pinned: "
+                    f"`python -m flywheel review approve {example_id} --pin`."
+                )
+        return self._pins.mark(ids, "pinned", by=who.id)
+
+    def remove(self, who: Principal, ids: Sequence[str]) -> int:
+        """Take pins away: the owner any, others their own. Returns how many. Raises NotFound, Forbidden."""
+        require(who, Role.REVIEWER)
+        by = {pin.example_id: pin.by for pin in self._pins.list()}
+        for example_id in ids:
+            if example_id not in by:
+                raise NotFound(f"Example `{example_id[:60]}` is not pinned. `python -m flywheel pins list` names them.")
+            if by[example_id] != who.id:
+                require(who, Role.OWNER)
+        return self._pins.mark(ids, "removed", by=who.id)
+
+    def in_force(self) -> list[Example]:
+        """The examples that are pinned and approved, for those who freeze and test."""
+        found = self._examples.named([pin.example_id for pin in self._pins.list()])
+        return [example for example in found.values() if example.state == "approved"]
+
+    def _get(self, example_id: str) -> Example:
+        example = self._examples.get(example_id)
+        if example is None or self._examples.is_held(example):
+            raise NotFound(f"There is no example `{example_id[:60]}`. `python -m flywheel review list` names them.")
+        return example
