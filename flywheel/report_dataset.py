@@ -54,7 +54,8 @@ def pins(record: Record) -> str:
         )
     question, answer = (" ".join(record[name].split())[:80] for name in ("question", "completion"))
     waits = "" if record["in_force"] else " (not asked: it is not approved now)"
-    return f"{record['id']}  {question} → {answer}; by {record['by']}, {record['pinned']:.10}{waits}"
+    when = f"{record['pinned']}"[:10]
+    return f"{record['id']}  {question} → {answer}; by {record['by']}, {when}{waits}"
 
 
 def _counts(name: str, counts: dict[str, int]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flywheel import inbox, parser
+from flywheel import inbox, parser, report_dataset
 from flywheel.errors import InvalidInput
 from flywheel.operations.table import perform
 from flywheel.roles import Principal, Role
@@ -25,8 +25,8 @@ def waiting(app: App) -> Iterator[str]:
     store.decide(id, "rejected", reason="the test is over", expected_event=None, by=LEE.id)
 
 
-def results(app: App, action: str, **args: Any) -> list[dict[str, Any]]:
-    events = perform(app.services, LEE, "review", {"action": action, **args})
+def results(app: App, action: str, command: str = "review", **args: Any) -> list[dict[str, Any]]:
+    events = perform(app.services, LEE, command, {"action": action, **args})
     return [event["result"] for event in events if "result" in event]
 
 
@@ -42,6 +42,17 @@ def test_items_are_found_tagged_and_put_off(app: App, waiting: str) -> None:
     assert results(app, "numbers")[0]["today"] == before + 1
     assert results(app, "reopen", ids=[waiting])[0]["state"] == "pending"
     assert results(app, "show", ids=[waiting])[0]["tags"] == ("bikes", "noise")
+
+
+def test_an_approved_item_is_pinned_and_listed(app: App, waiting: str) -> None:
+    assert results(app, "approve", ids=[waiting], pin=True)[0]["approved"] == [waiting]
+    [pin] = [row for row in results(app, "list", "pins") if row["id"] == waiting]
+    assert pin["in_force"] and pin["by"] == LEE.id
+    told = report_dataset.pins(pin)
+    assert told.startswith(f"{waiting}  Which tandems rattle") and told.endswith(f"by {LEE.id}, {pin['pinned']:%F}")
+    assert results(app, "add", "pins", ids=[waiting]) == [{"pinned": 0, "asked": 1}]
+    assert results(app, "remove", "pins", ids=[waiting]) == [{"removed": 1, "asked": 1}]
+    assert waiting not in [row["id"] for row in results(app, "list", "pins")]
 
 
 def test_wrong_use_is_told(app: App, waiting: str) -> None:
