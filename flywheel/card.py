@@ -11,7 +11,11 @@ from flywheel.licence import UNKNOWN, Licence
 
 Facts = Mapping[str, Any]
 
-SUITES = {"corrected": "held-out corrections (test rows)", "general": "what the base could do before"}
+SUITES = {
+    "corrected": "held-out corrections (test rows)",
+    "general": "what the base could do before",
+    "pinned": "tests kept for good",
+}
 STARTER_LIMITS = (
     "The base is a toy of 3 million parameters, tied to one sample database of a bike shop. It has never seen another "
     "table, speaks English alone and answers each question on its own."

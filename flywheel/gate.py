@@ -19,7 +19,7 @@ class Pinned:
     """A correction kept as a permanent test."""
 
     name: str
-    """The question, or how a person would know the test again."""
+    """The example that it is; `review show` tells more."""
     before: bool
     after: bool
 

@@ -19,5 +19,8 @@ class Policy:
     general_loss: float = 0.01
     """How much of the general suite may be lost, as a share of its rows: 0.01 is one point. A real loss never may."""
 
+    pinned_right: float = 0.5
+    """A pinned test is kept from this grade on, where answers are graded; else there is only right and wrong."""
+
 
 POLICY = Policy()

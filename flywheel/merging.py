@@ -21,7 +21,7 @@ from flywheel.errors import Conflict, Damaged, InvalidInput, Refused, Unavailabl
 from flywheel.neighbours import normalise
 from flywheel.programs import MERGE
 from flywheel.roles import Principal, Role, require
-from flywheel.runfiles import SUITE_FILES, read_rows
+from flywheel.runfiles import CORRECTED, GENERAL, SUITE_FILES, read_rows
 from flywheel.versions import Versions
 from storage.files import fsync_dir
 from storage.home import Home
@@ -157,10 +157,11 @@ class Merging:
         """Different questions to compare the two forms on: test rows and general suite, evenly; others if too few."""
         run = self._home.run_dir(version.run or 0)
         found: dict[str, list[dict[str, str]]] = {}
-        for name in SUITE_FILES.values():
-            _add(found, run / name, MOST_PROMPTS // len(SUITE_FILES))
+        suites = [run / SUITE_FILES[suite] for suite in (CORRECTED, GENERAL)]
+        for path in suites:
+            _add(found, path, MOST_PROMPTS // len(suites))
         dataset = self._home.dataset_dir(version.dataset or "")
-        for path in [run / name for name in SUITE_FILES.values()]:
+        for path in suites:
             _add(found, path, MOST_PROMPTS - len(found))
         for path in [folder / f"{side}.jsonl" for side in ("test", *SIDES) for folder in (run, dataset)]:
             _add(found, path, LEAST_PROMPTS - len(found))

@@ -6,19 +6,21 @@ machine, whatever becomes of the home. Knows no process and no database.
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from flywheel.errors import Damaged, InvalidInput
+from flywheel.leakguard import question
+from flywheel.neighbours import normalise
 from flywheel.presets import REPLAY_FILE
 from storage.files import fsync_dir, sha256_file, write_durable
 from trainers.files import write_json
 from trainers.job import ADAPTER, ADAPTER_FILES, Job, verify_manifest, write_job, write_manifest
 
-CORRECTED, GENERAL = "corrected", "general"
-SUITE_FILES = {CORRECTED: "test.jsonl", GENERAL: "general.jsonl"}
+CORRECTED, GENERAL, PINNED = "corrected", "general", "pinned"
+SUITE_FILES = {CORRECTED: "test.jsonl", GENERAL: "general.jsonl", PINNED: "pinned.jsonl"}
 SIDES = ("train", "validation", "test")
 WEIGHTS = "adapter_model.safetensors"
 INPUTS = "inputs.json"
@@ -34,12 +36,14 @@ class Asks(Protocol):
 
 @dataclass(frozen=True)
 class Sources:
-    """What the base brings to every run."""
+    """What every run has besides its dataset: what the base brings, and the pinned tests."""
 
     replay: Path | None
     general: Path | None
     task: Asks
-    """Says what stands before each of its questions."""
+    """Says what stands before each question of the base's."""
+    pinned: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    """`{"id", "prompt", "completion"}` of each pinned test, as the model is sent it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class SuiteRows:
     sha256: str
     prompts: list[list[dict[str, str]]]
     references: list[str]
+    ids: list[str]
+    """The examples that they are; empty texts where they come with the base."""
 
 
 def prepare(folder: Path, dataset: Path, job: Job, sources: Sources) -> None:
@@ -69,9 +75,13 @@ def prepare(folder: Path, dataset: Path, job: Job, sources: Sources) -> None:
     beside.mkdir(mode=0o700, parents=True)
     for side in SIDES:
         shutil.copyfile(dataset / f"{side}.jsonl", beside / f"{side}.jsonl")
-    for source, name in ((sources.replay, REPLAY_FILE), (sources.general, SUITE_FILES[GENERAL])):
+    pinned = _write_pinned(beside, sources.pinned())
+    for source, name, without in (
+        (sources.replay, REPLAY_FILE, pinned),
+        (sources.general, SUITE_FILES[GENERAL], frozenset[str]()),
+    ):
         if source is not None:
-            _copy_rows(source, beside / name, sources.task)
+            _copy_rows(source, beside / name, sources.task, without)
     write_json(beside / INPUTS, {path.name: sha256_file(path) for path in sorted(beside.iterdir())})
     write_job(beside, job)
     if folder.exists():
@@ -89,7 +99,8 @@ def read_suites(folder: Path) -> list[SuiteRows]:
         rows = list(read_rows(path)) if path.exists() else []
         if rows:
             prompts, references = [row["prompt"] for row in rows], [row["completion"][0]["content"] for row in rows]
-            suites.append(SuiteRows(suite, sha256_file(path), prompts, references))
+            ids = [row.get("id", "") for row in rows]
+            suites.append(SuiteRows(suite, sha256_file(path), prompts, references, ids))
     return suites
 
 
@@ -124,11 +135,30 @@ def keep_adapter(run: Path, version: Path) -> str:
     return sha256_file(version / WEIGHTS)
 
 
-def _copy_rows(source: Path, target: Path, task: Asks) -> None:
-    """Copy rows of the starter as a dataset would hold them: with the system message, if the task has one."""
+def _write_pinned(folder: Path, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Write the pinned tests that this run does not learn; returns their questions, normalised.
+
+    One that was pinned after the dataset was frozen may stand in it: it is tested from the next freeze on.
+    """
+    if not rows:
+        return frozenset()
+    learnt = {normalise(question(row["prompt"])) for row in read_rows(folder / "train.jsonl")}
+    asked = {row["id"]: normalise(question(row["prompt"])) for row in rows}
+    kept = [row for row in rows if asked[row["id"]] not in learnt]
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in kept]
+    (folder / SUITE_FILES[PINNED]).write_text("".join(lines), encoding="utf-8")
+    return frozenset(asked[row["id"]] for row in kept)
+
+
+def _copy_rows(source: Path, target: Path, task: Asks, without: frozenset[str]) -> None:
+    """Copy rows of the starter as a dataset would hold them: with the system message, if the task has one.
+
+    Those that ask what is in `without` are left out."""
     system = [{"role": "system", "content": task.system_prompt}] if task.system_prompt else []
     lines = [
-        json.dumps({**row, "prompt": [*system, *row["prompt"]]}, ensure_ascii=False) + "\n" for row in read_rows(source)
+        json.dumps({**row, "prompt": [*system, *row["prompt"]]}, ensure_ascii=False) + "\n"
+        for row in read_rows(source)
+        if not without or normalise(question(row["prompt"])) not in without
     ]
     target.write_text("".join(lines), encoding="utf-8")
 

@@ -6,14 +6,14 @@ anew each time, since what is right may depend on the data. Knows no process and
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from flywheel.base_model import BaseModel
 from flywheel.errors import Damaged
 from flywheel.evaluation import Judge, SuiteScore, score
-from flywheel.runfiles import GENERAL, SUITE_FILES, Asks, Sources, SuiteRows, read_rows, read_suites
+from flywheel.runfiles import CORRECTED, PINNED, SUITE_FILES, Asks, Sources, SuiteRows, read_rows, read_suites
 from flywheel.serving.thinking import parted
 from flywheel.settings import Settings
 from storage.home import Home
@@ -42,18 +42,28 @@ class Task(Judge, Asks, Protocol):
 class Scoring:
     """Asks for answers and judges them. `settle` is slow: it executes every answer."""
 
-    def __init__(self, versions: VersionStore, home: Home, base: BaseModel, task: Task, settings: Settings) -> None:
+    def __init__(
+        self,
+        versions: VersionStore,
+        home: Home,
+        base: BaseModel,
+        task: Task,
+        settings: Settings,
+        pinned: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    ) -> None:
+        """`pinned` gives the tests that every version has to answer, as rows."""
+        self._pinned = pinned
         self._versions, self._home, self._base, self._task, self._settings = versions, home, base, task, settings
 
     def sources(self) -> Sources:
-        """The rows that the base brings to every run: replay and the general suite; only the starter brings any."""
+        """The rows of every run besides its dataset: pinned tests, and replay and the general suite of the starter."""
         if not self._base.is_starter:
-            return Sources(None, None, self._task)
+            return Sources(None, None, self._task, self._pinned)
         from starter import paths
 
         # The general suite asks the sample shop; over another database its answers would mean nothing.
         own = self._settings.task == "sql" and self._settings.is_sample_database
-        return Sources(paths.REPLAY_FILE, paths.GENERAL_FILE if own else None, self._task)
+        return Sources(paths.REPLAY_FILE, paths.GENERAL_FILE if own else None, self._task, self._pinned)
 
     def general_prompts(self) -> list[list[dict[str, str]]]:
         """What the general suite asks; empty where the base has none."""
@@ -146,10 +156,11 @@ class Scoring:
             "correct": [_stored(grade) for grade in own.grades],
             "beside": {name: [_stored(grade) for grade in told] for name, told in flags.items() if name != version},
             "run": run.number,
-            "dataset": None if rows.suite == GENERAL else run.dataset,
+            "dataset": run.dataset if rows.suite == CORRECTED else None,
             "suite_sha256": rows.sha256,
             "base": self._base.fingerprint,
             "most_tokens": self._most_tokens,
+            **({"pins": rows.ids} if rows.suite == PINNED else {}),
         }
         return Score(version, rows.suite, own.n, own.value, lo, hi, details)
 

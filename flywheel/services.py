@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from flywheel import addresses, bundled
+from flywheel import addresses, bundled, pinned_suite
 from flywheel.alike import Alike
 from flywheel.audit import Audit
 from flywheel.backups import Backups
@@ -206,7 +206,10 @@ def _compose(
     conversations, examples, datasets = ConversationStore(database), ExampleStore(database), DatasetStore(database)
     feedback, runs, version_store = FeedbackStore(database), RunStore(database), VersionStore(database)
     base = base_model(settings, home)
-    scoring = Scoring(version_store, home, base, task, settings)
+    pins = Pins(PinStore(database), examples)
+    scoring = Scoring(
+        version_store, home, base, task, settings, lambda: pinned_suite.rows(pins.in_force(), task, base.folder)
+    )
     publications = PublicationStore(database)
     versions = Versions(version_store, home, Standing(version_store, runs, home, base), publications)
     engine = build_engine(settings, base, versions, load, task)
@@ -224,7 +227,6 @@ def _compose(
     eyes = SecondEyes(database, examples, queue, settings.second_review / 100, lambda: guard.flags(SYSTEM))
     curation = Curation(examples, conversations, task, rules, bundled.folder(settings), guard, leases, eyes)
     learnt, tags = LearningValue(version_store, datasets), TagStore(database)
-    pins = Pins(PinStore(database), examples)
     frozen = Datasets(
         datasets, examples, task, home, rules, guard, learnt, tags.of,
         lambda: Reserved([example.id for example in pins.in_force()], scoring.general_prompts()),

@@ -12,9 +12,9 @@ from pathlib import Path
 from flywheel import gate
 from flywheel.base_model import BaseModel
 from flywheel.evaluation import Comparison, SuiteScore, compare
-from flywheel.gate import Verdict
+from flywheel.gate import Pinned, Verdict
 from flywheel.gate_policy import POLICY, Policy
-from flywheel.runfiles import CORRECTED, GENERAL
+from flywheel.runfiles import CORRECTED, GENERAL, PINNED
 from flywheel.serving.engine import BASE_VERSION
 from storage.home import Home
 from storage.publications import Publication
@@ -103,20 +103,30 @@ class Standing:
         if not own and (run is None or run.state != "finished"):
             return _unscored(f"{version.id} has not been scored.", f"evaluate {version.id}")
         pairs: dict[str, Comparison] = {}
+        pinned: list[Pinned] = []
         for score in own:
             before, after = flags_of(against, score, scores), flags_of(version.id, score, scores)
             if before is None or after is None:
                 missing = f"{against} has not answered the rows of `{score.suite}` that {version.id} was tested on."
                 return _unscored(missing, f"evaluate {version.id} --against {against}")
             pairs[score.suite] = compare(before, after)
+            if score.suite == PINNED:
+                pinned = self._pinned(score, before, after)
         base = [] if against == BASE_VERSION else [flags_of(BASE_VERSION, score, scores) for score in own]
         report = gate.Report(
             corrected=pairs.get(CORRECTED),
             general=pairs.get(GENERAL),
             weights=self.problems(version),
+            pinned=pinned,
             base=[flags for flags in base if flags is not None],
         )
         return gate.decide(report, self.policy)
+
+    def _pinned(self, score: Score, before: SuiteScore, after: SuiteScore) -> list[Pinned]:
+        # Named by their examples: a verdict is stored and published, and must not carry what somebody may take back.
+        right = self.policy.pinned_right
+        named = zip(score.details["pins"], before.grades, after.grades, strict=True)
+        return [Pinned(name, was >= right, now >= right) for name, was, now in named]
 
     def problems(self, version: Version, *, fresh: bool = False) -> list[str]:
         """Why this version must not be served, in words. Files that look unchanged are read again only when `fresh`."""

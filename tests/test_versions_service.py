@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from flywheel.errors import Conflict, Damaged, Forbidden, InvalidInput, NotFound, Refused
+from flywheel.scoring import Scoring
+from flywheel.tasks.chat import ChatTask
 from storage.versions import Score
 from tests.support.adapters import make_adapter
 from tests.support.station import OWNER, REVIEWER, Station, open_station, settings_for
-from tests.support.tiny import make_tiny_model
+from tests.support.tiny import chat_row, make_tiny_model
+from tests.trainers.conftest import write_rows
 from trainers import environment
 from trainers.files import sha256_of
-from trainers.job import ADAPTER_FILES
+from trainers.job import ADAPTER_FILES, PREDICTIONS, predictions_file
 
 WEIGHTS = ADAPTER_FILES[1]
 Make = Callable[..., str]
@@ -100,6 +103,22 @@ def test_a_refusal_gives_the_reasons(station: Station, make: Make) -> None:
         station.versions.promote(OWNER, "v1")
     assert station.versions.served() == "v0"
     assert Refused.exit_code == 3
+
+
+def test_a_broken_pinned_test_refuses_by_its_example(station: Station, make: Make) -> None:
+    make()
+    run, folder = station.runs.get(1), station.home.run_dir(1)
+    assert run is not None
+    (folder / PREDICTIONS).mkdir(parents=True)
+    pins = [{"id": f"p{i}", **chat_row(text, "yes")} for i, text in enumerate(("does it squeak", "does it shine"))]
+    write_rows(folder / "pinned.jsonl", pins)
+    for name, told in (("v0", ["yes", "no"]), ("v1", ["no", "yes"])):
+        answers = [{"index": i, "text": text, "finish_reason": "stop", "tokens": 1} for i, text in enumerate(told)]
+        write_rows(predictions_file(folder, "pinned", name), answers)
+    Scoring(station.store, station.home, station.base, ChatTask(""), station.settings).settle(run, "v1", by=OWNER.id)
+    assert station.versions.verdict(OWNER, "v1").blocking == ["Pinned test “p0”: right before, wrong after."]
+    shown = station.versions.answers(OWNER, "v1", "pinned").rows
+    assert {row.question for row in shown} == {"does it squeak", "does it shine"}
 
 
 def test_an_override_needs_a_reason_that_is_kept(station: Station, make: Make) -> None:

@@ -20,6 +20,7 @@ from flywheel.ui.wiring import on_load, wire
 from flywheel.words.catalogue import say
 
 SUITES = ("corrected", "general")
+SHOWN_SUITES = (*SUITES, "pinned")
 VERDICT_KINDS = {"passed": "good", "refused": "bad", "undecided": "warn"}
 PAGE = 20
 
@@ -60,7 +61,7 @@ class VersionsPage:
             PublishPanel(self._services).build(version)
             with gr.Row():
                 suite = gr.Radio(
-                    label=say("versions.side_by_side"), choices=list(SUITES), value="corrected", elem_id="suite"
+                    label=say("versions.side_by_side"), choices=list(SHOWN_SUITES), value="corrected", elem_id="suite"
                 )
                 page = gr.Number(label=say("words.page"), value=1, minimum=1, precision=0, elem_id="answers-page")
             answers = gr.HTML(elem_id="answers")
@@ -187,7 +188,7 @@ def charts_view(view: VersionView) -> str:
 
 def suite_title(suite: str) -> str:
     """What a suite measures; one that is not known here by its own name."""
-    return say(f"versions.suite.{suite}") if suite in SUITES else suite
+    return say(f"versions.suite.{suite}") if suite in SHOWN_SUITES else suite
 
 
 def bars(suite: SuiteView, view: VersionView) -> list[Interval]:
