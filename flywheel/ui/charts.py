@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from flywheel.words.catalogue import say
+
 WIDTH, HEIGHT = 440, 180
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 14, 28
 MOST_NAME = 24
@@ -50,13 +52,15 @@ def loss_chart(lines: Sequence[Line]) -> str:
         return f"{across:.1f},{down:.1f}"
 
     body = [_gridline(top * part, part) for part in (0.0, 0.5, 1.0)]
-    body.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">step {x_end:g}</text>')
+    body.append(
+        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">{escape(say("train.step"))} {x_end:g}</text>'
+    )
     for line, colour in zip(kept, SERIES, strict=False):
         path = " ".join(at(x, y) for x, y in line.points)
         dots = "".join(_dot(at(x, y), colour) for x, y in line.points) if len(line.points) < 12 else ""
         body.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>{dots}')
     words = "; ".join(f"{line.name} {line.points[-1][1]:.3f}" for line in kept if line.points)
-    return _svg(body, HEIGHT, f"Loss by step, last values: {words}") + _legend([line.name for line in kept])
+    return _svg(body, HEIGHT, say("chart.loss", values=words)) + _legend([line.name for line in kept])
 
 
 def score_chart(title: str, scores: Sequence[Interval]) -> str:
@@ -79,11 +83,14 @@ def score_chart(title: str, scores: Sequence[Interval]) -> str:
         body.append(f'<rect x="{label}" y="{y}" width="{bar:.1f}" height="22" rx="3" fill="{colour}" opacity=".55"/>')
         low, high = across(score.low), across(score.high)
         body.append(f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 5}v10M{high:.1f} {middle - 5}v10"/>')
-        text = f"{score.value:.1%} of {score.n}"
+        text = escape(say("chart.of", share=f"{score.value:.1%}", count=score.n))
         body.append(f'<text x="{WIDTH - 4}" y="{middle + 4}" text-anchor="end">{text}</text>')
     for part in (0, 0.5, 1):
         body.append(f'<text x="{across(part):.0f}" y="{height - 8}" text-anchor="middle">{part:.0%}</text>')
-    words = "; ".join(f"{s.name} {s.value:.1%} ({s.low:.1%} to {s.high:.1%})" for s in scores)
+    words = "; ".join(
+        say("chart.score", name=s.name, share=f"{s.value:.1%}", low=f"{s.low:.1%}", high=f"{s.high:.1%}")
+        for s in scores
+    )
     return f'<h4 class="fw-chart-title">{escape(title)}</h4>' + _svg(body, height, f"{title}: {words}")
 
 

@@ -4,6 +4,7 @@ Formats and calls one service method a handler; rights and validity are the serv
 """
 
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -22,21 +23,14 @@ from flywheel.ui.dataset_report import ReportBox, choices
 from flywheel.ui.shell import caller, strip
 from flywheel.ui.synthesis import SynthesisBox
 from flywheel.ui.wiring import on_load, wire
-from flywheel.words.catalogue import say
+from flywheel.words.catalogue import say, say_count
 from storage.datasets import DatasetRow, DatasetVersion
 from storage.examples import Example
 
 PAGE = 10
 SIDES = ("train", "validation", "test")
 STATES = ("approved", "pending", "rejected", "skipped", "quarantined")
-HELD = {
-    "invisible_text": "with unseen text",
-    "same_reply": "with a repeated reply",
-    "alike": "that ask nearly the same",
-    "per_guest": "beyond what one guest may give",
-    "own_words": "in a model's own words",
-}
-"""Limits for guests, as said of rows."""
+COLUMNS = ("version", "name", *SIDES, "left_out", "withdrawn", "hash", "frozen", "note")
 
 
 class DataPage:
@@ -52,30 +46,31 @@ class DataPage:
         strip(self._services)
         with gr.Row(elem_classes="fw-split"):
             with gr.Column(scale=3, min_width=320):
-                gr.Markdown("## Freeze")
+                gr.Markdown(f"## {say('data.freeze')}")
                 ready = gr.HTML(elem_id="ready")
                 with gr.Row():
-                    name = gr.Textbox(label="Name", placeholder="optional", elem_id="freeze-name")
-                    note = gr.Textbox(label="Note", placeholder="optional", elem_id="freeze-note")
-                freeze = gr.Button("Freeze", variant="primary", elem_id="freeze")
+                    name = gr.Textbox(label=say("data.name"), placeholder=say("data.optional"), elem_id="freeze-name")
+                    note = gr.Textbox(label=say("data.note"), placeholder=say("data.optional"), elem_id="freeze-note")
+                freeze = gr.Button(say("data.freeze"), variant="primary", elem_id="freeze")
                 frozen = gr.HTML(elem_id="frozen")
             with gr.Column(scale=2, min_width=280):
-                gr.Markdown("## Bring data in")
+                gr.Markdown(f"## {say('data.bring_in')}")
                 term, load = self._bundled()
                 taking_in = ImportBox(self._services).build()
                 SynthesisBox(self._services).build()
         reports = ReportBox(self._services).build()
-        gr.Markdown("## Dataset versions")
+        gr.Markdown(f"## {say('data.versions')}")
         versions = gr.HTML(elem_id="datasets")
         with gr.Column(visible="hidden") as body:
             with gr.Row():
-                dataset = gr.Dropdown(label="Rows of", choices=[], elem_id="dataset")
-                side = gr.Radio(label="Side", choices=list(SIDES), value="train", elem_id="side")
-                page = gr.Number(label="Page", value=1, minimum=1, precision=0, elem_id="page")
+                dataset = gr.Dropdown(label=say("data.rows_of"), choices=[], elem_id="dataset")
+                side = gr.Radio(label=say("data.one_side"), choices=side_names(), value="train", elem_id="side")
+                page = gr.Number(label=say("words.page"), value=1, minimum=1, precision=0, elem_id="page")
             rows = gr.HTML(elem_id="rows")
         DiffBox(self._services).build()
-        gr.Markdown("## Examples")
-        state = gr.Radio(label="State", choices=list(STATES), value="approved", elem_id="state")
+        gr.Markdown(f"## {say('data.examples')}")
+        states = [(say(f"review.state_{state}"), state) for state in STATES]
+        state = gr.Radio(label=say("data.state"), choices=states, value="approved", elem_id="state")
         examples = gr.HTML(elem_id="examples")
         what, give, file = self._export_box()
         PushBox(self._services).build(dataset)
@@ -97,17 +92,18 @@ class DataPage:
 
     def _bundled(self) -> tuple[gr.Dropdown, gr.Button]:
         terms = self._services.curation.terms()
-        with gr.Accordion("Bundled held-out phrasings", open=True, visible=bool(terms)):
-            gr.Markdown("Questions about a word that never enter training. They become test rows: the gate needs them.")
-            term = gr.Dropdown(label="Word", choices=terms, elem_id="phrasings-term")
-            load = gr.Button("Load held-out phrasings", elem_id="load-phrasings")
+        with gr.Accordion(say("data.phrasings"), open=True, visible=bool(terms)):
+            gr.Markdown(say("data.phrasings_why"))
+            term = gr.Dropdown(label=say("data.word"), choices=terms, elem_id="phrasings-term")
+            load = gr.Button(say("data.load_phrasings"), elem_id="load-phrasings")
         return term, load
 
     def _export_box(self) -> tuple[gr.Radio, gr.Button, gr.File]:
-        with gr.Accordion("Export", open=False):
-            what = gr.Radio(label="What", choices=list(WHAT), value="examples", elem_id="export-what")
-            give = gr.Button("Export", elem_id="export")
-            file = gr.File(label="File", interactive=False)
+        kinds = [(say(f"data.export_{what}"), what) for what in WHAT]
+        with gr.Accordion(say("data.export"), open=False):
+            what = gr.Radio(label=say("data.what"), choices=kinds, value="examples", elem_id="export-what")
+            give = gr.Button(say("data.export"), elem_id="export")
+            file = gr.File(label=say("data.file"), interactive=False)
         return what, give, file
 
     def refresh(self, request: gr.Request) -> tuple[str, str, Any, Any, Any]:
@@ -128,7 +124,7 @@ class DataPage:
     def load(self, term: str | None, request: gr.Request) -> tuple[str, str, Any, Any, Any]:
         """Put the bundled held-out phrasings of a word in as approved test rows."""
         added = self._services.curation.load_phrasings(caller(request), term or "")
-        gr.Info(f"{added} held-out phrasings of `{term}` are test rows now." if added else "They are here already.")
+        gr.Info(say_count("data.loaded", added, term=escape(term or "")) if added else say("data.loaded.none"))
         return self.refresh(request)
 
     def freeze(self, name: str, note: str, request: gr.Request) -> tuple[str, str, Any, Any, Any, str]:
@@ -155,18 +151,16 @@ def ready_view(counts: dict[str, int], sides: dict[str, int]) -> str:
     """How many examples a freeze would take, and whether the gate will have enough test rows."""
     approved, pending = counts.get("approved", 0), counts.get("pending", 0)
     if not approved:
-        step = ("Review them", "/review") if pending else ("Open Review", "/review")
-        return markup.empty(f"Nothing is approved yet, {pending} wait for a decision.", step)
-    fixed = sides.get("test", 0)
-    words = f"{approved} approved examples, {fixed} of them fixed as test rows; {pending} still wait."
-    return markup.note(words, "good")
+        return markup.empty(say("data.none_approved", waiting=pending), (say("links.review"), "/review"))
+    told = {"fixed": sides.get("test", 0), "waiting": pending}
+    return markup.note(say_count("data.ready", approved, **told), "good")
 
 
 def versions_view(listing: list[DatasetVersion], withdrawn: Mapping[str, int]) -> str:
     """All frozen versions, newest first; `withdrawn`: version → rows that their authors have taken back since."""
     if not listing:
-        return markup.empty("Nothing is frozen yet. Approve examples, then press Freeze.")
-    columns = ["version", "name", "train", "validation", "test", "left out", "withdrawn", "hash", "frozen", "note"]
+        return markup.empty(say("data.nothing_frozen"))
+    columns = [say(f"data.column.{name}") for name in COLUMNS]
     rows = [
         [
             v.id,
@@ -186,34 +180,33 @@ def versions_view(listing: list[DatasetVersion], withdrawn: Mapping[str, int]) -
 def frozen_view(frozen: Frozen, *, learns_here: bool) -> str:
     """What freezing did, and each row that was left out with its reason."""
     version = frozen.version
-    counts = ", ".join(f"{version.counts.get(side, 0)} {side}" for side in SIDES)
+    counts = ", ".join(f"{version.counts.get(side, 0)} {name}" for name, side in side_names())
     if frozen.created:
-        step = "Go on to Train." if learns_here else "Export it below to train on it elsewhere."
-        head = markup.note(f"{version.id} is frozen: {counts}. {step}", "good")
+        step = say("data.then_train") if learns_here else say("data.then_export")
+        head = markup.note(f"{say('data.frozen', dataset=version.id, counts=counts)} {step}", "good")
     else:
-        head = markup.note(f"Nothing has changed since {version.id} ({counts}), so there is no new version.")
+        head = markup.note(say("data.unchanged", dataset=version.id, counts=counts))
     head += held_view(version.policy)
     if not frozen.refused:
         return head
     rows = [[entry["example_id"], entry["reason"]] for entry in frozen.refused]
-    return head + markup.table(["example", "left out because"], rows)
+    return head + markup.table([say("data.column.example"), say("data.column.left_out_because")], rows)
 
 
 def held_view(policy: dict[str, Any]) -> str:
     """What the limits for guests held back when a version was frozen, and what was only noticed."""
     words = []
     if held := policy.get("held_back"):
-        words.append(
-            f"Held back by the limits for guests: {', '.join(f'{n} {HELD[name]}' for name, n in held.items())}."
-        )
-    words += [f"Noticed: {found}." for found in policy.get("reported", [])]
+        told = ", ".join(f"{count} {say(f'data.held.{name}')}" for name, count in held.items())
+        words.append(say("data.held_back", held=told))
+    words += [say("data.noticed", found=found) for found in policy.get("reported", [])]
     return markup.note(" ".join(words), "warn") if words else ""
 
 
 def rows_view(rows: list[DatasetRow], dataset: str, side: str, page: int) -> str:
     """A page of frozen rows."""
     if not rows:
-        return markup.empty(f"{dataset} has no {side} rows on page {page}.")
+        return markup.empty(say("data.no_rows", dataset=dataset, side=say(f"data.side.{side}"), page=page))
     # What its author took back is counted, as the dataset's hash is, and not shown any more.
     table = [
         [row.position, say("data.withdrawn"), "", row.provenance]
@@ -221,15 +214,29 @@ def rows_view(rows: list[DatasetRow], dataset: str, side: str, page: int) -> str
         else [row.position, question(row.prompt), row.completion, row.provenance]
         for row in rows
     ]
-    return markup.table(["#", "prompt", "completion", "provenance"], table, f"{dataset}, {side}, page {page}")
+    columns = ["#", *(say(f"data.column.{name}") for name in ("prompt", "completion", "provenance"))]
+    caption = say("data.rows_shown", dataset=dataset, side=say(f"data.side.{side}"), page=page)
+    return markup.table(columns, table, caption)
 
 
 def examples_view(examples: list[Example], state: str) -> str:
     """The newest examples of one state."""
     if not examples:
-        return markup.empty(f"No example is {state}.")
-    table = [[question(e.prompt), e.completion, e.provenance, e.split or "by hash", e.reason or ""] for e in examples]
-    return markup.table(["prompt", "completion", "provenance", "side", "reason"], table, f"Newest {state} examples")
+        step = (say("links.chat"), "/") if state == "pending" else (say("links.review"), "/review")
+        return markup.empty(say(f"data.empty.{state}"), step)
+    columns = [say(f"data.column.{name}") for name in ("prompt", "completion", "provenance", "side", "reason")]
+    sides = {side: name for name, side in side_names()}
+    by_hash = say("data.by_hash")
+    table = [
+        [question(e.prompt), e.completion, e.provenance, sides.get(e.split or "", by_hash), e.reason or ""]
+        for e in examples
+    ]
+    return markup.table(columns, table, say("data.newest", state=say(f"review.state_{state}")))
+
+
+def side_names() -> list[tuple[str, str]]:
+    """(as people read it, side) of each."""
+    return [(say(f"data.side.{side}"), side) for side in SIDES]
 
 
 def question(prompt: list[dict[str, str]]) -> str:

@@ -17,8 +17,9 @@ from flywheel.splitting import SIDES
 from flywheel.ui import markup
 from flywheel.ui.shell import caller
 from flywheel.ui.wiring import wire
+from flywheel.words.catalogue import say
 
-BY_HASH = "by hash"
+BY_HASH = ""
 
 
 class ImportBox:
@@ -29,14 +30,15 @@ class ImportBox:
 
     def build(self) -> Callable[[Callable[..., Any], list[Any]], list[Any]]:
         """Lay the part out; returns what wires it to the page's refresh, and with that its last events."""
-        with gr.Accordion("Import", open=False):
-            label = "JSON lines, a JSON list, CSV or Parquet"
+        with gr.Accordion(say("import.title"), open=False):
+            label, sides = say("import.file"), [(say("data.by_hash"), BY_HASH)]
+            sides += [(say(f"data.side.{side}"), side) for side in SIDES]
             upload = gr.File(label=label, file_types=list(SUFFIXES), elem_id="import-file")
-            split = gr.Radio(label="Side", choices=[BY_HASH, *SIDES], value=BY_HASH, elem_id="import-side")
-            approved = gr.Checkbox(label="Already approved", elem_id="import-approved")
-            bring = gr.Button("Import", elem_id="import")
-            repo = gr.Textbox(label="Dataset on the Hub", placeholder="owner/name@revision", elem_id="import-repo")
-            fetch = gr.Button("Import from the Hub", elem_id="import-hub")
+            split = gr.Radio(label=say("data.one_side"), choices=sides, value=BY_HASH, elem_id="import-side")
+            approved = gr.Checkbox(label=say("import.approved"), elem_id="import-approved")
+            bring = gr.Button(say("import.title"), elem_id="import")
+            repo = gr.Textbox(label=say("import.repo"), placeholder=say("import.repo_hint"), elem_id="import-repo")
+            fetch = gr.Button(say("import.from_hub"), elem_id="import-hub")
             brought = gr.HTML(elem_id="imported")
 
         def wired(refresh: Callable[..., Any], fresh: list[Any]) -> list[Any]:
@@ -53,13 +55,13 @@ class ImportBox:
     def bring(self, upload: str | None, split: str, approved: bool, request: gr.Request) -> Iterator[str]:
         """Take an uploaded file in."""
         if not upload:
-            raise InvalidInput("No file is chosen. Choose a file first.")
+            raise InvalidInput(say("import.no_file"))
         path = Path(upload)
-        how: dict[str, Any] = {"split": None if split == BY_HASH else split, "approved": approved}
+        how: dict[str, Any] = {"split": split or None, "approved": approved}
         work = importing_upload(self._services.importer, caller(request), path, **how)
         while True:
             try:
-                yield markup.progress_bar(next(work), f"importing {path.name}")
+                yield markup.progress_bar(next(work), say("import.going", file=path.name))
             except StopIteration as done:
                 yield import_view(done.value)
                 return
@@ -68,8 +70,8 @@ class ImportBox:
         """Take the files of a dataset on the Hub in."""
         found = named(repo.strip())
         if found is None:
-            raise InvalidInput(f"`{repo[:80]}` is no name of a dataset on the Hub. Give one such as `owner/name`.")
-        side = None if split == BY_HASH else split
+            raise InvalidInput(say("import.no_name", given=repo[:80]))
+        side = split or None
         services = self._services
         work = importing_from_hub(
             services.hub, services.importer, caller(request), *found, split=side, approved=approved
@@ -86,6 +88,6 @@ class ImportBox:
 def import_view(report: ImportReport) -> str:
     """What an import took, and each bad row with its line."""
     kind = "good" if report.added else "warn"
-    words = f"{report.added} added, {report.duplicates} here already, {len(report.bad)} bad."
+    words = say("import.done", added=report.added, known=report.duplicates, bad=len(report.bad))
     rows = [[line, reason] for line, reason in report.bad]
-    return markup.note(words, kind) + (markup.table(["line", "reason"], rows) if rows else "")
+    return markup.note(words, kind) + (markup.table([say("import.line"), say("import.reason")], rows) if rows else "")

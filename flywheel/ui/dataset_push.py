@@ -9,6 +9,7 @@ from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.shell import caller
 from flywheel.ui.wiring import wire
+from flywheel.words.catalogue import say
 
 
 class PushBox:
@@ -19,23 +20,23 @@ class PushBox:
 
     def build(self, dataset: gr.Dropdown) -> None:
         """Lay the part out and wire it to the choice of a version."""
-        with gr.Accordion("Push to the Hub", open=False):
+        with gr.Accordion(say("push.title"), open=False):
             with gr.Row():
                 repo = gr.Textbox(
-                    label="Dataset repository",
+                    label=say("push.repository"),
                     value=self._services.dataset_push.default_repo,
-                    placeholder="name/rows",
+                    placeholder=say("push.hint"),
                     elem_id="push-repo",
                 )
-                public = gr.Checkbox(label="Public", value=False, elem_id="push-public")
-            push = gr.Button("Push", elem_id="push")
+                public = gr.Checkbox(label=say("publish.public"), value=False, elem_id="push-public")
+            push = gr.Button(say("push.push"), elem_id="push")
             pushed = gr.HTML(elem_id="pushed")
         wire(push.click, self.push, {"dataset": dataset, "repo": repo, "public": public}, [pushed], "data_push")
 
     def push(self, dataset: str | None, repo: str, public: bool, request: gr.Request) -> Iterator[str]:
         """Send the version that is chosen under “Rows of”."""
         if not dataset:
-            raise InvalidInput("No version is chosen. Freeze one first.")
+            raise InvalidInput(say("push.none_chosen"))
         work = self._services.dataset_push.push(caller(request), dataset, repo or None, public=bool(public))
         while True:
             try:

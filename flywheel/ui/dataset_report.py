@@ -13,10 +13,13 @@ from flywheel.ui import markup
 from flywheel.ui.charts import count_chart
 from flywheel.ui.shell import caller
 from flywheel.ui.wiring import wire
+from flywheel.words.catalogue import say, say_count
 from storage.datasets import DatasetVersion
 
 Report = dict[str, Any]
-NOW = "what a freeze would take now"
+LEARNT = ("version", "dataset", "trained", "before", "after", "test_rows", "gain")
+NOW = ""
+"""What a freeze would take now."""
 
 
 class ReportBox:
@@ -27,41 +30,45 @@ class ReportBox:
 
     def build(self) -> gr.Dropdown:
         """Lay the part out and wire it; returns the choice, which the page fills with `choices`."""
-        gr.Markdown("## Report")
+        gr.Markdown(f"## {say('data.report')}")
         with gr.Row(equal_height=False, elem_classes="fw-actions"):
-            of = gr.Dropdown(label="Report on", choices=[NOW], value=NOW, elem_id="report-of")
-            show = gr.Button("Show report", elem_id="show-report")
+            of = gr.Dropdown(
+                label=say("data.report_on"), choices=[(say("data.report_now"), NOW)], value=NOW, elem_id="report-of"
+            )
+            show = gr.Button(say("data.show_report"), elem_id="show-report")
         shown = gr.HTML(elem_id="report")
         wire(show.click, self.show, {"of": of}, [shown], "data_report")
         return of
 
     def show(self, of: str | None, request: gr.Request) -> str:
         """The report on a version, or on what would be frozen."""
-        dataset = None if of in (None, NOW) else of
-        return report_view(self._services.datasets.report(caller(request), dataset))
+        return report_view(self._services.datasets.report(caller(request), of or None))
 
 
 def choices(listing: list[DatasetVersion]) -> gr.Dropdown:
     """What can be reported on; the choice goes back to what would be frozen."""
-    return gr.Dropdown(choices=[NOW, *(version.id for version in listing)], value=NOW)
+    return gr.Dropdown(
+        choices=[(say("data.report_now"), NOW), *((version.id, version.id) for version in listing)], value=NOW
+    )
 
 
 def report_view(told: Report) -> str:
     """The whole report as markup."""
     rows = told["rows"]
-    sides = ", ".join(f"{rows[side]:,} {side}" for side in ("train", "validation", "test"))
-    head = markup.note(f"{told['dataset'] or 'A freeze now'}: {rows['all']:,} rows ({sides}).")
+    sides = ", ".join(f"{rows[side]:,} {say(f'data.side.{side}')}" for side in ("train", "validation", "test"))
+    of = told["dataset"] or say("report.a_freeze_now")
+    head = markup.note(f"{of}: {say_count('words.rows', rows['all'])} ({sides}).")
     charts = [
-        count_chart("Where rows come from", list(told["provenance"].items())),
-        count_chart("Tags", list(told["tags"].items())),
-        count_chart("Who decided", list(told["reviewers"].items())),
-        count_chart("Language of the questions", list(told["languages"].items())),
+        count_chart(say("report.provenance"), list(told["provenance"].items())),
+        count_chart(say("report.tags"), list(told["tags"].items())),
+        count_chart(say("report.reviewers"), list(told["reviewers"].items())),
+        count_chart(say("report.languages"), list(told["languages"].items())),
         count_chart(
-            "Tokens, rows up to", [(f"{most:,}", count) for most, count in told["lengths"].get("histogram", [])]
+            say("report.lengths"), [(f"{most:,}", count) for most, count in told["lengths"].get("histogram", [])]
         ),
-        count_chart("Answers", [(name, count) for name, count in told["answers"].items()]),
+        count_chart(say("report.answers"), list(told["answers"].items())),
         count_chart(
-            "Labels", [("right answer", told["labels"]["right"]), ("wrong one beside", told["labels"]["wrong"])]
+            say("report.labels"), [(say(f"report.label.{name}"), told["labels"][name]) for name in ("right", "wrong")]
         ),
     ]
     plots = "".join(f"<section>{chart}</section>" for chart in charts if chart)
@@ -71,31 +78,36 @@ def report_view(told: Report) -> str:
 def _facts(told: Report) -> str:
     lengths, found = told["lengths"], told["duplicates"]
     if lengths["measured"]:
-        part = "" if lengths["measured"] == lengths["of"] else f", of {lengths['measured']:,} rows taken by chance"
-        tokens = f"{lengths['shortest']} to {lengths['longest']}, half below {lengths['median']}{part}"
-        over = f"{lengths['too_long']} over the base's {lengths['limit']}"
+        span = {name: lengths[name] for name in ("shortest", "longest", "median")}
+        part = f"{lengths['measured']:,}"
+        whole = lengths["measured"] == lengths["of"]
+        tokens = say("report.tokens_all", **span) if whole else say("report.tokens_part", part=part, **span)
+        over = say("report.over", count=lengths["too_long"], limit=lengths["limit"])
     else:
-        tokens, over = f"not counted: {lengths.get('why_not', 'no rows')}", f"{lengths['too_long']}"
+        tokens, over = (
+            say("report.not_counted", why=lengths.get("why_not", say("report.no_rows"))),
+            f"{lengths['too_long']}",
+        )
     return markup.facts(
         [
-            ("tokens of a row", tokens),
-            ("too long, left out", over),
-            ("the same pair, left out", found["same_pair"]),
-            ("near each other", f"{found['rows_in_groups']} rows in {found['groups']} groups"),
-            ("language told", told["language_method"]),
+            (say("report.tokens"), tokens),
+            (say("report.too_long"), over),
+            (say("report.same_pair"), found["same_pair"]),
+            (say("report.near"), say("report.groups", rows=found["rows_in_groups"], groups=found["groups"])),
+            (say("report.language_told"), told["language_method"]),
         ]
     )
 
 
 def _left_out(told: Report) -> str:
     rows = [[count, reason] for reason, count in told["left_out"].items()]
-    return markup.table(["rows", "left out because"], rows) if rows else ""
+    return markup.table([say("report.column.rows"), say("data.column.left_out_because")], rows) if rows else ""
 
 
 def _learnt(told: Report) -> str:
     if not told["learnt"]:
-        return markup.note("No version was scored yet, so nothing is known of what such rows teach.")
-    columns = ["version", "dataset", "rows trained", "before", "after", "test rows", "points per 10 rows"]
+        return markup.note(say("report.nothing_learnt"))
+    columns = [say(f"report.column.{name}") for name in LEARNT]
     rows = [
         [
             gain["version"],
@@ -108,14 +120,14 @@ def _learnt(told: Report) -> str:
         ]
         for gain in told["learnt"]
     ]
-    return markup.table(columns, rows, "What was learnt so far")
+    return markup.table(columns, rows, say("report.learnt"))
 
 
 def _samples(told: Report) -> str:
     if not told["samples"]:
         return ""
     shown = "".join(f'<pre class="fw-code">{_marked(sample["tokens"])}</pre>' for sample in told["samples"])
-    return f'<h4 class="fw-chart-title">Rows as they are trained: the marked tokens are learnt</h4>{shown}'
+    return f'<h4 class="fw-chart-title">{escape(say("report.as_trained"))}</h4>{shown}'
 
 
 def _marked(tokens: list[list[Any]]) -> str:

@@ -12,6 +12,7 @@ from flywheel.synthesis import Made, Wish
 from flywheel.ui import markup
 from flywheel.ui.shell import caller
 from flywheel.ui.wiring import wire
+from flywheel.words.catalogue import say
 
 
 class SynthesisBox:
@@ -23,26 +24,27 @@ class SynthesisBox:
     def build(self) -> None:
         """Lay the part out and wire it."""
         teacher = self._services.synthesis.teacher
-        with gr.Accordion("Synthetic pairs", open=False):
-            gr.Markdown(
-                f"`{teacher}` writes pairs, which then wait for review. Personal data with a form (e-mail, phone, key) "
-                "are replaced before anything is sent; names and addresses are not found."
-                if teacher
-                else "A teacher model can write pairs that then wait for review. Set `FLYWHEEL_TEACHER_MODEL` and "
-                "`FLYWHEEL_TEACHER_BASE_URL`, then start Flywheel again."
-            )
+        with gr.Accordion(say("synthesis.title"), open=False):
+            gr.Markdown(say("synthesis.by", teacher=teacher) if teacher else say("synthesis.no_teacher"))
             with gr.Column(visible=bool(teacher)):
                 has_tables = self._services.task.name == "sql"
-                sources = [("approved rows", "rows"), *([("the tables", "schema")] if has_tables else [])]
-                source = gr.Radio(label="From", choices=sources, value="rows", elem_id="synthesis-source")
+                names = ("rows", "schema") if has_tables else ("rows",)
+                sources = [(say(f"synthesis.from_{name}"), name) for name in names]
+                source = gr.Radio(
+                    label=say("synthesis.source"), choices=sources, value="rows", elem_id="synthesis-source"
+                )
                 with gr.Row():
-                    count = gr.Number(label="Rows in all", value=20, minimum=1, precision=0, elem_id="synthesis-count")
-                    calls = gr.Number(
-                        label="Most requests", value=20, minimum=1, precision=0, elem_id="synthesis-calls"
+                    count = gr.Number(
+                        label=say("synthesis.count"), value=20, minimum=1, precision=0, elem_id="synthesis-count"
                     )
-                show = gr.Button("Show the prompt", elem_id="synthesis-show")
-                prompt = gr.Textbox(label="Prompt", placeholder="as it stands in its file", lines=3, elem_id="prompt")
-                make = gr.Button("Write pairs", elem_id="synthesize")
+                    calls = gr.Number(
+                        label=say("synthesis.calls"), value=20, minimum=1, precision=0, elem_id="synthesis-calls"
+                    )
+                show = gr.Button(say("synthesis.show"), elem_id="synthesis-show")
+                prompt = gr.Textbox(
+                    label=say("synthesis.prompt"), placeholder=say("synthesis.prompt_hint"), lines=3, elem_id="prompt"
+                )
+                make = gr.Button(say("synthesis.write"), elem_id="synthesize")
                 made = gr.HTML(elem_id="synthesized")
         wire(show.click, self.show, {"source": source}, [prompt], "data_synthesis_prompt")
         wish = {"source": source, "count": count, "calls": calls, "prompt": prompt}
@@ -67,8 +69,10 @@ class SynthesisBox:
 
 def made_view(made: Made) -> str:
     """What a run made, what it cost, and why pairs are no rows."""
-    words = f"{made.added} rows wait for review; {made.calls} requests, {made.tokens:,} tokens."
+    words = say("synthesis.made", added=made.added, calls=made.calls, tokens=f"{made.tokens:,}")
     head = markup.note(words, "good" if made.added else "warn")
-    head += markup.note(f"It ended early: {made.stopped}", "bad" if made.failed else "warn") if made.stopped else ""
+    head += (
+        markup.note(say("synthesis.ended", why=made.stopped), "bad" if made.failed else "warn") if made.stopped else ""
+    )
     rows = [[count, reason] for reason, count in made.left_out.items()]
-    return head + (markup.table(["pairs", "left out because"], rows) if rows else "")
+    return head + (markup.table([say("synthesis.pairs"), say("data.column.left_out_because")], rows) if rows else "")

@@ -23,6 +23,7 @@ SUITES = ("corrected", "general")
 SHOWN_SUITES = (*SUITES, "pinned")
 VERDICT_KINDS = {"passed": "good", "refused": "bad", "undecided": "warn"}
 PAGE = 20
+COLUMNS = ("version", "state", "dataset", "run", *SUITES, "gate", "form", "published")
 
 
 class VersionsPage:
@@ -61,7 +62,10 @@ class VersionsPage:
             PublishPanel(self._services).build(version)
             with gr.Row():
                 suite = gr.Radio(
-                    label=say("versions.side_by_side"), choices=list(SHOWN_SUITES), value="corrected", elem_id="suite"
+                    label=say("versions.side_by_side"),
+                    choices=[(say(f"versions.column.{name}"), name) for name in SHOWN_SUITES],
+                    value="corrected",
+                    elem_id="suite",
                 )
                 page = gr.Number(label=say("words.page"), value=1, minimum=1, precision=0, elem_id="answers-page")
             answers = gr.HTML(elem_id="answers")
@@ -152,16 +156,18 @@ def versions_view(views: list[VersionView]) -> str:
     """All versions with their scores, newest first."""
     if not views:
         return markup.empty(say("versions.none"), (say("links.train"), "/train"))
+    columns = [say(f"versions.column.{name}") for name in COLUMNS]
     rows = []
     for view in views:
         scores = {suite.suite: percent(suite.candidate) for suite in view.scores}
         told = [scores.get(name, say("versions.not_scored")) for name in SUITES]
         version = view.version
-        gate = "overridden" if view.promotion and view.promotion.override else view.verdict.state
-        published = view.publication.repo if view.publication else "no"
+        decided = "overridden" if view.promotion and view.promotion.override else view.verdict.state
+        gate = say(f"versions.decided.{decided}")
+        published = view.publication.repo if view.publication else say("versions.unpublished")
         known = [version.id, version.state, version.dataset, version.run]
         rows.append([*known, *told, gate, version.base_form, published])
-    return markup.table(["version", "state", "dataset", "run", *SUITES, "gate", "base form", "published"], rows)
+    return markup.table(columns, rows)
 
 
 def withdrawn_view(found: list[WithdrawnFrom]) -> str:
@@ -176,7 +182,7 @@ def percent(measure: Measure | None) -> str:
     """A share with its interval."""
     if measure is None:
         return say("versions.not_scored")
-    return f"{measure.value:.1%} ({measure.lo:.0%} to {measure.hi:.0%})"
+    return say("versions.share", share=f"{measure.value:.1%}", low=f"{measure.lo:.0%}", high=f"{measure.hi:.0%}")
 
 
 def charts_view(view: VersionView) -> str:
@@ -197,7 +203,11 @@ def bars(suite: SuiteView, view: VersionView) -> list[Interval]:
     if view.against != "v0":
         found.append(("current", suite.current))
     found.append(("candidate", suite.candidate))
-    return [Interval(f"{role} {m.version}", m.value, m.lo, m.hi, m.n) for role, m in found if m is not None]
+    return [
+        Interval(f"{say(f'versions.bar.{role}')} {m.version}", m.value, m.lo, m.hi, m.n)
+        for role, m in found
+        if m is not None
+    ]
 
 
 def verdict_view(view: VersionView) -> str:

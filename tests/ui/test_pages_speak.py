@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 SHOWN = """() => {
   // Names, code, people's and models' words, figures, and what the page library says of itself.
   const data = 'code, pre, time, textarea, th, td, svg, footer, script, style, .fw-version, .fw-badge, .fw-name, '
-    + '.message.user, .message.bot .md > p:first-child, .example-text';
+    + '[data-testid=status-tracker], .message.user, .message.bot .md > p:first-child, .example-text';
   const root = document.querySelector('.gradio-container'), parts = [];
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
@@ -27,7 +27,7 @@ SHOWN = """() => {
   });
   return parts.join(' | ');
 }"""
-STATES = ("corrected", "general")
+UNFOLD = "document.querySelectorAll('button.label-wrap:not(.open)').forEach((button) => button.click())"
 KNOWN = re.compile(r"http://\S+|SQL|v\d+|[dv]\d+")
 
 
@@ -68,7 +68,7 @@ def test_pages_speak_the_language_set(foreign: App, browser: Browser) -> None:
     page.locator("#message textarea").press("Enter")
     page.get_by_role("button", name="Dislike", exact=True).click()
     expect(page.locator("#correction")).to_be_visible()
-    page.evaluate("document.querySelectorAll('button.label-wrap:not(.open)').forEach((button) => button.click())")
+    page.evaluate(UNFOLD)
     expect(page.locator("#learn-all")).to_be_visible()
     assert outside(page) == []
     for path in ("/corrections", "/how-it-learns"):
@@ -80,5 +80,9 @@ def test_pages_speak_the_language_set(foreign: App, browser: Browser) -> None:
         visitor.open(foreign.url + path)
         expect(page.locator("#runs, #versions, #settings table").first).to_be_attached()
         expect(page.locator("#wheel li, #reach li").first).to_be_visible()
-        assert [words for words in outside(page) if words not in STATES] == []
+        assert outside(page) == []
+    visitor.open(f"{foreign.url}/data")
+    expect(page.locator("#examples .fw-empty")).to_be_visible()
+    page.evaluate(UNFOLD)
+    assert outside(page) == []
     visitor.context.close()
