@@ -22,6 +22,7 @@ from flywheel.second_eyes import SecondEyes
 from flywheel.tasks.build import Task
 from flywheel.validity import Rules
 from flywheel.worddiff import word_diff
+from flywheel.words.catalogue import say
 from storage.conversations import ConversationStore
 from storage.errors import Stale
 from storage.examples import Example, ExampleStore
@@ -199,7 +200,7 @@ class Curation:
         wrong = example.answer or ""
         # Tags in it do not make a wrong answer right.
         if wrong and completion.strip() in (wrong.strip(), redact(wrong).text.strip()):
-            return "the completion is the very answer that was found wrong"
+            return say("review.same_answer")
         found = why_unusable(self._task, example.prompt, completion, self._rules())
         found = found or self._task.problem(example.prompt, completion)
         return found.rstrip(".") if found else None

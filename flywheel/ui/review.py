@@ -4,6 +4,7 @@ Formats and calls one service method a handler; rights, leases and validity are 
 """
 
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -19,7 +20,7 @@ from flywheel.ui.review_place import Place, State
 from flywheel.ui.review_queue import Listing, QueueColumn, chosen
 from flywheel.ui.shell import caller, strip
 from flywheel.ui.wiring import on_load, wire
-from flywheel.words.catalogue import say
+from flywheel.words.catalogue import say, say_count
 from storage.examples import Example
 
 
@@ -44,29 +45,29 @@ class ReviewPage:
             with gr.Column(scale=5, min_width=320, visible="hidden") as body:
                 view = gr.HTML(elem_id="item")
                 more = [part for panel in self._panels if panel.side == "above" for part in panel.build()]
-                completion = gr.Textbox(label="Corrected answer", lines=5, max_lines=5, elem_id="completion")
+                completion = gr.Textbox(label=say("review.corrected"), lines=5, max_lines=5, elem_id="completion")
                 result = gr.HTML(elem_id="result")
                 with gr.Column(visible=False) as guard, gr.Row(elem_classes="fw-bottom"):
-                    redact = gr.Button("Redact", elem_id="redact")
-                    keep = gr.Textbox(label="Reason for keeping it", placeholder="then approve", elem_id="keep")
+                    redact = gr.Button(say("review.redact"), elem_id="redact")
+                    keep = gr.Textbox(label=say("review.keep"), placeholder=say("review.keep_hint"), elem_id="keep")
                 with gr.Row():
-                    approve = gr.Button("Approve", variant="primary", elem_id="approve")
-                    check = gr.Button("Try it", elem_id="check", visible=self._services.task.name == "sql")
-                    skip = gr.Button("Skip", elem_id="skip")
-                    undo = gr.Button("Undo", elem_id="undo")
+                    approve = gr.Button(say("review.approve"), variant="primary", elem_id="approve")
+                    check = gr.Button(say("review.try"), elem_id="check", visible=self._services.task.name == "sql")
+                    skip = gr.Button(say("review.skip"), elem_id="skip")
+                    undo = gr.Button(say("review.undo"), elem_id="undo")
                 with gr.Row(elem_classes="fw-bottom"):
                     reason = gr.Textbox(
-                        label="Reason for rejecting", info="Who wrote it reads it, as you write it.",
-                        placeholder="Enter rejects", elem_id="reason",
+                        label=say("review.reject_reason"), info=say("review.reject_read"),
+                        placeholder=say("review.reject_hint"), elem_id="reason",
                     )  # fmt: skip
-                    reject = gr.Button("Reject", variant="stop", elem_id="reject")
+                    reject = gr.Button(say("review.reject"), variant="stop", elem_id="reject")
                 more += [part for panel in self._panels if panel.side == "below" for part in panel.build()]
                 gr.HTML(review_keys.help_view(), elem_id="keys")
         with gr.Accordion(say("review.mine_title"), open=False):
             learned = gr.HTML(elem_id="my-approvals")
-        with gr.Accordion("Bundled example corrections", open=False, visible=bool(terms)):
-            term = gr.Dropdown(label="Word to teach", choices=terms, elem_id="term")
-            load = gr.Button("Load example corrections", elem_id="load-corrections")
+        with gr.Accordion(say("review.bundled"), open=False, visible=bool(terms)):
+            term = gr.Dropdown(label=say("review.word"), choices=terms, elem_id="term")
+            load = gr.Button(say("review.load"), elem_id="load-corrections")
         listing = self._column.listing
         item = {"current": current, "completion": completion}
         shown = [view, completion, result, guard, keep, current, body, *more]
@@ -131,9 +132,7 @@ class ReviewPage:
     def load(self, term: str | None, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         """Put the bundled example corrections of a word into the inbox."""
         added = self._services.curation.load_example_corrections(caller(request), term or "")
-        gr.Info(
-            f"{added} example corrections of `{term}` wait for your decision." if added else "They are here already."
-        )
+        gr.Info(say_count("review.loaded", added, term=escape(term or "")) if added else say("data.loaded.none"))
         return self.refresh(listing, request)
 
     def open(self, example_id: str | None, request: gr.Request) -> tuple[Any, ...]:
@@ -193,7 +192,7 @@ class ReviewPage:
     def undo(self, last: str | None, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         """Take the last decision of this page back, and show the item again."""
         if not last:
-            raise InvalidInput("Nothing was decided on this page yet, so there is nothing to undo.")
+            raise InvalidInput(say("review.nothing_decided"))
         who = caller(request)
         self._services.curation.reopen(who, last)
         return None, *self._column.drawn(who, listing).values(last), *self.open(last, request)
@@ -207,7 +206,7 @@ class ReviewPage:
 def seen(current: State) -> tuple[str, str]:
     """The item and event on the page. Raises InvalidInput when none is open."""
     if not current:
-        raise InvalidInput("No item is open. Choose one from the list on the left.")
+        raise InvalidInput(say("suggest.no_item"))
     return current[0], current[1]
 
 

@@ -2,12 +2,11 @@
 
 from flywheel.items import Item
 from flywheel.ui import markup
+from flywheel.words.catalogue import say
 
 
 def noticed(item: Item) -> str:
     """Each thing a reviewer should know first, and what follows from it."""
     if not item.flags:
         return ""
-    told = "; ".join(item.flags)
-    rest = "What is not seen or repeated by many is left out of a dataset, unless it is approved with a reason."
-    return markup.note(f"Look twice: {told}. {rest}", "warn")
+    return markup.note(say("review.look_twice", found="; ".join(item.flags)), "warn")

@@ -3,18 +3,23 @@
 A key clicks what a mouse would click, so it can do nothing that the page does not offer. Knows elements by their ids.
 """
 
+from html import escape
+
+from flywheel.words.catalogue import say
+
 HELP = (
-    ("j, k", "next and previous item"),
+    ("j, k", "step"),
     ("a", "approve"),
-    ("e", "edit the answer (Esc leaves the field, Ctrl+Enter approves it)"),
-    ("x", "redact personal data"),
-    ("r", "reject: type the reason, Enter sends it"),
+    ("e", "edit"),
+    ("x", "redact"),
+    ("r", "reject"),
     ("s", "skip"),
-    ("u", "undo your last decision"),
+    ("u", "undo"),
     ("t", "tag"),
     ("/", "search"),
-    ("?", "show or hide this list"),
+    ("?", "help"),
 )
+"""Keys, and `review.key.<name>` in the catalogue."""
 
 # Never while a person types, never with Ctrl, Alt or Meta held. A decision waits until the page shows the item it is
 # for: one key held down must not decide what nobody has seen.
@@ -62,5 +67,7 @@ SCRIPT = """<script>
 
 def help_view() -> str:
     """The list of keys, folded away."""
-    rows = "".join(f"<div><dt><kbd>{keys}</kbd></dt><dd>{words}</dd></div>" for keys, words in HELP)
-    return f'<details><summary>Keys (?)</summary><dl class="fw-facts fw-keys">{rows}</dl></details>'
+    rows = "".join(
+        f"<div><dt><kbd>{keys}</kbd></dt><dd>{escape(say(f'review.key.{name}'))}</dd></div>" for keys, name in HELP
+    )
+    return f'<details><summary>{escape(say("review.keys"))}</summary><dl class="fw-facts fw-keys">{rows}</dl></details>'

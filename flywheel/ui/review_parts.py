@@ -22,6 +22,7 @@ from flywheel.words.catalogue import say, say_count
 Part = Callable[[Item], str]
 """One section of an item as markup; empty where there is nothing to say."""
 SHOWN_TURNS = 8
+ROLES = ("system", "user", "assistant", "tool")
 
 
 def parts(services: Services) -> list[Part]:
@@ -43,20 +44,20 @@ def origin(item: Item) -> str:
     """Who, when, from where."""
     example = item.example
     told: list[tuple[str, object]] = [
-        ("from", example.provenance),
-        ("by", pseudonym(example.created_by)),
-        ("when", f"{example.created:%d %b %H:%M}"),
+        (say("review.fact.from"), example.provenance),
+        (say("review.fact.by"), pseudonym(example.created_by)),
+        (say("review.fact.when"), f"{example.created:%d %b %H:%M}"),
     ]
     if example.version:
-        told.append(("answered by", example.version))
+        told.append((say("review.fact.version"), example.version))
     if example.reasons:
-        told.append(("reasons", ", ".join(example.reasons)))
+        told.append((say("review.fact.reasons"), ", ".join(example.reasons)))
     if item.rating:
-        told.append(("thumb", item.rating))
+        told.append((say("review.fact.thumb"), say(f"review.thumb.{item.rating}")))
     if item.logprob is not None:
         told.append((say("review.certainty"), say("review.a_word", share=f"{math.exp(min(0.0, item.logprob)):.0%}")))
     if item.answers > 1:
-        told.append(("asked again", say_count("review.answers", item.answers)))
+        told.append((say("review.fact.again"), say_count("review.answers", item.answers)))
     return markup.facts(told)
 
 
@@ -94,20 +95,31 @@ def conversation(item: Item) -> str:
     # A redacted prompt stands in place of the conversation, which would show what was taken out.
     said = [(turn.role, turn.content) for turn in item.thread if not example.redacted]
     said = said or [(message["role"], message["content"]) for message in example.prompt]
-    lines = [f"<p><b>{escape(role)}</b> {marked(content)}</p>" for role, content in said]
+    lines = [f"<p><b>{escape(speaker(role))}</b> {marked(content)}</p>" for role, content in said]
     before, last = lines[:-SHOWN_TURNS], lines[-SHOWN_TURNS:]
-    folded = f"<details><summary>{len(before)} earlier</summary>{''.join(before)}</details>" if before else ""
+    folded = (
+        f"<details><summary>{escape(say('review.earlier', count=len(before)))}</summary>{''.join(before)}</details>"
+        if before
+        else ""
+    )
     return f'<div class="fw-talk">{folded}{"".join(last)}</div>'
+
+
+def speaker(role: str) -> str:
+    """Who said it, as people read it."""
+    return say(f"review.role.{role}") if role in ROLES else role
 
 
 def comment(item: Item) -> str:
     """What the person wrote beside it."""
-    return markup.note(f"Comment: {item.example.comment}") if item.example.comment else ""
+    return markup.note(say("review.comment", comment=item.example.comment)) if item.example.comment else ""
 
 
 def difference(item: Item) -> str:
     """From the answer to the proposal."""
-    return "<h4>What changes</h4>" + markup.diff(item.diff) if item.example.answer is not None else ""
+    return (
+        f"<h4>{escape(say('review.changes'))}</h4>" + markup.diff(item.diff) if item.example.answer is not None else ""
+    )
 
 
 def marked(text: str) -> str:
@@ -124,23 +136,18 @@ def result_view(item: Item, completion: str) -> str:
     """What the proposal holds and returns when it is run, or why it cannot be approved."""
     pieces = [markup.note(item.problem, "bad")] if item.problem else []
     if item.private:
-        words = f"{item.private[0].upper()}{item.private[1:]}. Redact it (x), or say below why it is kept."
+        words = say("review.private", found=f"{item.private[0].upper()}{item.private[1:]}")
         pieces.append(markup.note(words, "warn"))
         if find(completion):
             pieces.append(f'<div class="fw-talk"><p>{marked(completion)}</p></div>')
     outcome = item.outcome
     if outcome is not None and outcome.columns:
-        cut = " (cut)" if outcome.truncated else ""
-        title = f"Result: {count(len(outcome.rows))}{cut}"
+        title = say("review.result", rows=say_count("words.rows", len(outcome.rows)))
+        title = f"{title} {say('review.cut')}" if outcome.truncated else title
         pieces.append(markup.table(outcome.columns, outcome.rows, title, limit=20))
     elif outcome is not None and not item.problem and outcome.sentence:
         pieces.append(markup.note(outcome.sentence))
     return "".join(pieces)
-
-
-def count(rows: int) -> str:
-    """A number of rows in words."""
-    return "1 row" if rows == 1 else f"{rows} rows"
 
 
 def pseudonym(person: str) -> str:

@@ -151,7 +151,7 @@ def _day(name: str, text: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise InvalidInput(f"`{text[:40]}` is no day (`{name}`). Write it as 2026-01-31.") from error
+        raise InvalidInput(say("review.no_day", given=text[:40], field=say(f"review.{name}"))) from error
 
 
 def _any(tally: Mapping[str, int] | None = None) -> Choices:
@@ -164,7 +164,7 @@ def line(row: Listed) -> str:
     short = short if len(short) <= LINE else short[: LINE - 1] + "…"
     tags = "".join(f" #{tag}" for tag in row.tags)
     standing = "" if row.standing == "one" else f" · {say(f'review.standing_{row.standing}')}"
-    state = "" if row.state == "pending" else f" · {row.state}"
+    state = "" if row.state == "pending" else f" · {say(f'review.state_{row.state}')}"
     return f"{short} · {row.provenance}{state}{standing}{tags}"
 
 

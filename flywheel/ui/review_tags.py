@@ -41,5 +41,5 @@ class TagPanel:
     def store(self, current: State, tags: str, request: gr.Request) -> str:
         """Make the tags of the item those in the field; returns them as they are stored."""
         if not current:
-            raise InvalidInput("No item is open. Choose one from the list on the left.")
+            raise InvalidInput(say("suggest.no_item"))
         return ", ".join(self._inbox.set_tags(caller(request), current[0], tags.split(",")))

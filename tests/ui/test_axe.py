@@ -54,13 +54,15 @@ def is_fit(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/corrections", "/how-it-learns", "/review", "/data", "/train", "/versions", "/settings"]
+    "path", ["/corrections", "/how-it-learns", "/review", "/data", "/train", "/versions", "/audit", "/settings"]
 )
 def test_page_is_accessible(owner: Visitor, app: App, path: str) -> None:
     page = owner.open(app.url + path)
     expect(page.locator("h1")).to_be_visible()
     expect(
-        page.locator("#wheel li, #reach li, #learns li, #corrections .fw-empty, #corrections article").first
+        page.locator(
+            "#wheel li, #reach li, #learns li, #corrections :is(.fw-empty, article), #audit :is(td, .fw-empty)"
+        ).first
     ).to_be_visible()
     page.evaluate(UNFOLD)
     is_fit(page)

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.browser
 SHOWN = """() => {
   // Names, code, people's and models' words, figures, and what the page library says of itself.
   const data = 'code, pre, time, textarea, th, td, svg, footer, script, style, .fw-version, .fw-badge, .fw-name, '
-    + '[data-testid=status-tracker], .message.user, .message.bot .md > p:first-child, .example-text';
+    + '[data-testid=status-tracker], #import-file button, #queue label span, .fw-talk, .fw-diff, dd, '
+    + '.message.user, .message.bot .md > p:first-child, .example-text';
   const root = document.querySelector('.gradio-container'), parts = [];
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
@@ -28,7 +29,7 @@ SHOWN = """() => {
   return parts.join(' | ');
 }"""
 UNFOLD = "document.querySelectorAll('button.label-wrap:not(.open)').forEach((button) => button.click())"
-KNOWN = re.compile(r"http://\S+|SQL|v\d+|[dv]\d+")
+KNOWN = re.compile(r"local:reviewer:|http://\S+|SQL|v\d+|[dv]\d+")
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +82,13 @@ def test_pages_speak_the_language_set(foreign: App, browser: Browser) -> None:
         expect(page.locator("#runs, #versions, #settings table").first).to_be_attached()
         expect(page.locator("#wheel li, #reach li").first).to_be_visible()
         assert outside(page) == []
-    visitor.open(f"{foreign.url}/data")
-    expect(page.locator("#examples .fw-empty")).to_be_visible()
-    page.evaluate(UNFOLD)
-    assert outside(page) == []
+    for path, shown in (
+        ("/data", "#examples .fw-empty"),
+        ("/review", "#item dt"),
+        ("/audit", "#audit .fw-empty, #audit td"),
+    ):
+        visitor.open(foreign.url + path)
+        expect(page.locator(shown).first).to_be_visible()
+        page.evaluate(UNFOLD)
+        assert outside(page) == []
     visitor.context.close()
