@@ -24,6 +24,8 @@ from storage.runs import ACTIVE, Run
 
 REVIEWER = Principal("local:reviewer:demo", Role.REVIEWER)
 OWNER = Principal("local:owner", Role.OWNER)
+EACH = 10
+"""Corrections of one guest: a dataset takes so many of nobody's alone that they could plant something."""
 PAUSE_S = 0.1
 STOP_SECONDS = 40.0
 """How long an interrupted demo waits for its trainer to end."""
@@ -124,12 +126,16 @@ def choose(corrections: int, terms: int, seed: int) -> list[Lesson]:
 
 
 def _turn(services: Services, lessons: list[Lesson], seed: int, clock: Clock, progress: Progress) -> dict[str, Any]:
-    guest = Principal(f"guest:{seed:032x}", Role.GUEST)
+    guests = [Principal(f"guest:{number:032x}", Role.GUEST) for number in range(-(-len(lessons) // EACH))]
     terms = list(dict.fromkeys(lesson.term for lesson in lessons))
     # What it teaches is bundled: nobody has to be asked.
-    services.privacy.choose(guest, "yes")
+    for guest in guests:
+        services.privacy.choose(guest, "yes")
     with clock.at("chat"):
-        ids = [_teach(services, guest, lesson, n, len(lessons), progress) for n, lesson in enumerate(lessons, 1)]
+        ids = [
+            _teach(services, guests[at // EACH], lesson, at + 1, len(lessons), progress)
+            for at, lesson in enumerate(lessons)
+        ]
     with clock.at("review"):
         approved, refused = services.curation.approve_many(REVIEWER, [id for id in ids if id])
         progress(f"approved {len(approved)} corrections" + (f", {len(refused)} could not be" if refused else ""))
@@ -149,7 +155,7 @@ def _turn(services: Services, lessons: list[Lesson], seed: int, clock: Clock, pr
     with clock.at("promote"):
         promoted = _promote(services, run.version, progress)
     with clock.at("ask"):
-        _ask_again(services, guest, lessons[0], progress)
+        _ask_again(services, guests[0], lessons[0], progress)
     return {
         "suites": {suite.suite: _gain(suite.current, suite.candidate) for suite in view.scores},
         "seconds": clock.total(),

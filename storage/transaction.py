@@ -22,6 +22,7 @@ Row = dict[str, Any]
 
 _LEDGER_TYPES = ("BIGINT", "TIMESTAMP WITH TIME ZONE", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR")
 _INSERT_ROWS = 5000
+_FEW_ROWS = 2
 # Parsing an INSERT costs as much as ten rows; what is parsed belongs to no connection.
 _PARSED: dict[str, duckdb.Statement] = {}
 
@@ -105,16 +106,18 @@ class Batch:
         self._recent.committed(self._entries, self._erased)
 
     def _insert(self, table: str, types: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        statement = self._statement(table, types)
+        if 0 < len(rows) <= _FEW_ROWS:
+            statement = self._statement(_values(table, types, len(rows)))
+            self._guarded(lambda: self._cursor.execute(statement, [cell for row in rows for cell in row]))
+            return
+        statement = self._statement(_unnested(table, types))
         for start in range(0, len(rows), _INSERT_ROWS):
             part = rows[start : start + _INSERT_ROWS]
             self._guarded(
                 lambda lists: self._cursor.execute(statement, lists), [list(cells) for cells in zip(*part, strict=True)]
             )
 
-    def _statement(self, table: str, types: Sequence[str]) -> duckdb.Statement:
-        # Lists unnested side by side: 15 times faster than VALUES with a mark per cell.
-        sql = f'INSERT INTO "{table}" SELECT ' + ", ".join(f"unnest(?::{kind}[])" for kind in types)
+    def _statement(self, sql: str) -> duckdb.Statement:
         if sql not in _PARSED:
             _PARSED[sql] = self._cursor.extract_statements(sql)[0]
         return _PARSED[sql]
@@ -127,6 +130,17 @@ class Batch:
         except duckdb.Error as error:
             self.error = error
             raise
+
+
+def _values(table: str, types: Sequence[str], count: int) -> str:
+    """For the few rows of an answer: a fifth less to plan than lists."""
+    row = "(" + ", ".join(f"?::{kind}" for kind in types) + ")"
+    return f'INSERT INTO "{table}" VALUES ' + ", ".join([row] * count)
+
+
+def _unnested(table: str, types: Sequence[str]) -> str:
+    """For many rows: lists unnested side by side, 15 times faster than a mark per cell."""
+    return f'INSERT INTO "{table}" SELECT ' + ", ".join(f"unnest(?::{kind}[])" for kind in types)
 
 
 class Transaction:

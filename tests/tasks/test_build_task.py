@@ -47,7 +47,7 @@ def test_starter_says_that_it_knows_one_database(settings: Settings, tmp_path: P
     task = build(replace(settings, database=str(tmp_path / "own.duckdb")))
     task.close()
     assert "FLYWHEEL_BASE_MODEL" in str(task.notice)
-    assert task.examples() == ["How many rows are in birds?"]
+    assert task.examples() == ["How many birds are there?", "What is the average n of the birds?"]
 
 
 def test_general_model_gets_the_schema(settings: Settings) -> None:

@@ -58,9 +58,9 @@ def test_terms_and_the_publish_button(shelf: App, hub: HubServer, browser: Brows
     page.get_by_role("button", name="Publish to the Hub").click()
     hub.fault("POST", "/commit/", delay_s=2.5)
     publish.click()
-    expect(told).to_contain_text("v1: sending to `alice/shop`")
+    expect(told).to_contain_text("v1: sending to alice/shop")
     expect(publish).to_be_disabled()
-    expect(told).to_contain_text(f"v1 is published: `{SHOP}` at `v1`")
+    expect(told).to_contain_text(f"v1 is published: {SHOP} at v1")
     sha = hub.repo("model", SHOP).tags["v1"]
     expect(told.get_by_role("row").nth(1)).to_contain_text(sha[:12])
     expect(told.get_by_role("link", name="v1")).to_have_attribute("href", f"{hub.url}/{SHOP}/tree/v1")
