@@ -7,6 +7,8 @@ there are.
 from collections.abc import Sequence
 from typing import Any
 
+from flywheel.words.catalogue import say
+
 MOST_CELL = 80
 """Characters of a text that are quoted."""
 MOST_CELLS = 6
@@ -16,25 +18,25 @@ NUMERIC = "0123456789.,-+"
 def of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], truncated: bool) -> str:
     """What a result says: `rows` has one value for each of `columns`; `truncated` means there were more rows."""
     if not rows:
-        return "No rows match."
+        return say("sentence.none")
     if len(rows) == 1 and not truncated:
         return _of_one(columns, rows[0])
     first = cell(rows[0][0]) if len(columns) == 1 else _pairs(columns, rows[0])
-    count = f"More than {len(rows)} rows" if truncated else f"{len(rows)} rows"
-    return _stopped(f"{count}; the first: {first}")
+    told = {"count": len(rows), "first": first}
+    return _stopped(say("sentence.more", **told) if truncated else say("sentence.rows", **told))
 
 
 def of_refusal(reason: str) -> str:
     """Why a statement was not run."""
-    return _stopped(f"I did not run this: {reason}")
+    return _stopped(say("sentence.refused", reason=reason))
 
 
 def cell(value: Any) -> str:
     """One value in words; numbers keep every digit they have."""
     if value is None:
-        return "nothing"
+        return say("sentence.nothing")
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say("sentence.yes") if value else say("sentence.no")
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     text = " ".join(str(value).split())
@@ -45,13 +47,13 @@ def cell(value: Any) -> str:
 def _of_one(columns: Sequence[str], row: Sequence[Any]) -> str:
     if len(columns) > 1:
         return _stopped(_pairs(columns, row))
-    return "The answer is empty: there is no value." if row[0] is None else _stopped(f"The answer is {cell(row[0])}")
+    return say("sentence.empty") if row[0] is None else _stopped(say("sentence.is", value=cell(row[0])))
 
 
 def _pairs(columns: Sequence[str], row: Sequence[Any]) -> str:
     pairs = [f"{name}: {cell(value)}" for name, value in zip(columns, row, strict=True)]
-    more = " and more" if len(pairs) > MOST_CELLS else ""
-    return ", ".join(pairs[:MOST_CELLS]) + more
+    shown = ", ".join(pairs[:MOST_CELLS])
+    return say("sentence.and_more", pairs=shown) if len(pairs) > MOST_CELLS else shown
 
 
 def _stopped(text: str) -> str:

@@ -7,15 +7,14 @@ own sentence, introduced as such. Says of a table only what its list of columns 
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from flywheel.words.catalogue import say
+
 Tables = Mapping[str, Sequence[tuple[str, str]]]
 """Table → (column, type)."""
 
 MOST_NAMES = 12
 """Columns or tables that are listed."""
-STOPPED = {
-    "time": "I stopped this: it took longer than a question may take. Ask for less, or for a shorter period.",
-    "memory": "I stopped this: it needed more memory than a question may take. Ask for less, or for a shorter period.",
-}
+STOPPED = ("time", "memory")
 KINDS = {
     "VARCHAR": "text", "STRING_LITERAL": "text", "BOOL": "yes or no", "BOOLEAN": "yes or no", "DATE": "a date",
     "INTERVAL": "a length of time", "TIME": "a time of day", "BLOB": "bytes",
@@ -33,24 +32,24 @@ _TABLE_REFUSED = re.compile(r"The table `(.+)` is not among the allowed tables\.
 def explain(error: str, statement: str, tables: Tables) -> str:
     """What went wrong when `statement` ran: `time`, `memory` or the engine's sentence → one or two plain sentences."""
     if error in STOPPED:
-        return STOPPED[error]
+        return say(f"refusal.{error}")
     first_line = error.strip().split("\n")[0]
     for pattern, words in _KNOWN:
         if found := pattern.search(first_line):
             return words(found, statement, tables)
-    told = f"The database could not answer this: {first_line}"
+    told = say("refusal.unknown", said=first_line)
     return told if told.endswith((".", "!", "?", "…")) else f"{told}."
 
 
 def refusal(reason: str, tables: Tables) -> str:
     """Why the guard did not let a statement run, with what there is instead where that helps."""
     if found := _TABLE_REFUSED.match(reason):
-        there_are = f" There are {_listed(list(tables))}." if tables else ""
-        return f"there is no table `{found[1]}` that may be asked.{there_are}"
+        there_are = f" {say('refusal.there_are', tables=_listed(list(tables)))}" if tables else ""
+        return say("refusal.no_table", table=found[1]) + there_are
     if reason.startswith("Only a SELECT statement"):
-        return "it does more than read. Questions only read the data (one `SELECT`); nothing is changed."
+        return say("refusal.reads_only")
     if reason.startswith("This is not SQL that can be read"):
-        return f"it is no complete SQL statement ({reason.partition(': ')[2].rstrip('.')})."
+        return say("refusal.incomplete", said=reason.partition(": ")[2].rstrip("."))
     return reason
 
 

@@ -9,6 +9,7 @@ import pytest
 from flywheel.tasks import sql_errors
 from flywheel.tasks.sql import SqlTask
 from flywheel.tasks.sql_sandbox import SqlSandbox
+from flywheel.words.catalogue import say
 from starter import database as shop
 
 CUSTOMERS = "`customer_id`, `name`, `email`, `city` and `joined_on`"
@@ -49,8 +50,8 @@ SAID = {  # statement → sentence
     "SELECT (SELECT name FROM customers)": "A part of the query gives many rows where one is needed.",
     "SELECT name FROM customers ORDER BY 5": "This orders by a column that the result does not have.",
     "SELECT name FROM customers LIMIT -1": "This asks for fewer than zero rows.",
-    "SELECT count(*) FROM range(100000000000) a": sql_errors.STOPPED["time"],
-    "SELECT repeat('x', 1000000000) || repeat('y', 1000000000)": sql_errors.STOPPED["memory"],
+    "SELECT count(*) FROM range(100000000000) a": say("refusal.time"),
+    "SELECT repeat('x', 1000000000) || repeat('y', 1000000000)": say("refusal.memory"),
     "DELETE FROM orders": "I did not run this: it does more than read. Questions only read the data (one `SELECT`); "
     "nothing is changed.",
     "SELECT * FROM secrets": "I did not run this: there is no table `secrets` that may be asked. There are "
