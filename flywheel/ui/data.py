@@ -20,6 +20,7 @@ from flywheel.ui.data_in import ImportBox
 from flywheel.ui.dataset_diff import DiffBox
 from flywheel.ui.dataset_push import PushBox
 from flywheel.ui.dataset_report import ReportBox, choices
+from flywheel.ui.pins import PinsBox
 from flywheel.ui.shell import caller, strip
 from flywheel.ui.synthesis import SynthesisBox
 from flywheel.ui.wiring import on_load, wire
@@ -68,6 +69,7 @@ class DataPage:
                 page = gr.Number(label=say("words.page"), value=1, minimum=1, precision=0, elem_id="page")
             rows = gr.HTML(elem_id="rows")
         DiffBox(self._services).build()
+        PinsBox(self._services).build()
         gr.Markdown(f"## {say('data.examples')}")
         states = [(say(f"review.state_{state}"), state) for state in STATES]
         state = gr.Radio(label=say("data.state"), choices=states, value="approved", elem_id="state")
