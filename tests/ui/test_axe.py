@@ -40,6 +40,8 @@ def grave(page: Page) -> list[str]:
     page.emulate_media(reduced_motion="reduce")
     for dark in (False, True):
         page.evaluate(DARK, dark)
+        # Colours fade into the other theme; what is judged is where they end.
+        page.wait_for_timeout(700)
         for finding in AXE.run(page).response["violations"]:
             where = [node["target"] for node in finding["nodes"]]
             found += [f"{'dark' if dark else 'light'}: {finding['id']} {where}"] * (finding["impact"] in GRAVE)

@@ -20,11 +20,15 @@ def test_draft_is_put_into_the_box_and_decides_nothing(app: App, browser: Browse
     reviewer = visit(browser)
     reviewer.open(f"{app.url}/enter?token={app.services.identity.login_token(Role.REVIEWER, 'ann')}")
     page = reviewer.open(f"{app.url}/review")
-    # Other tests share this app, and ask the same.
-    page.locator("#search textarea, #search input").first.fill("suggested_by_nobody")
-    page.keyboard.press("Enter")
-    expect(page.locator("#queue label")).to_have_count(1)
-    page.locator("#queue label").first.click()
+    # Other tests share this app, and ask the same: it is looked at one after the other.
+    asked = page.locator("#queue label").filter(has_text="how many customers")
+    expect(asked.first).to_be_visible()
+    for at in range(asked.count()):
+        asked.nth(at).click()
+        page.wait_for_timeout(1500)
+        if "suggested_by_nobody" in page.get_by_label("Corrected answer").input_value():
+            break
+    expect(page.get_by_label("Corrected answer")).to_have_value("SELECT 17 AS suggested_by_nobody")
     expect(page.locator("#suggest-about")).to_contain_text("Nothing leaves this installation")
     page.get_by_role("button", name="Suggest", exact=True).click()
     expect(page.locator("#suggestion ins").first).to_be_visible(timeout=30_000)
