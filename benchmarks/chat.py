@@ -102,7 +102,7 @@ def serve(home: str, port: int) -> None:
     from flywheel.settings import prepare_environment, read
 
     prepare_environment()
-    composition._engine = lambda *given: Stub()  # type: ignore[assignment]
+    composition.build_engine = lambda *given: Stub()  # type: ignore[assignment]
     from flywheel.ui.server import Server
 
     settings = read({"FLYWHEEL_HOME": home, "FLYWHEEL_TASK": "chat", "GRADIO_SERVER_PORT": str(port)})

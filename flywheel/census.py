@@ -46,6 +46,7 @@ EVENTS: dict[str, Role] = {
     "correction_send": Role.GUEST,
     "correction_shown": Role.GUEST,
     "correction_close": Role.GUEST,
+    "correction_leave": Role.GUEST,
     "correction_go_on": Role.GUEST,
     "corrections_open": Role.GUEST,
     "corrections_newer": Role.GUEST,

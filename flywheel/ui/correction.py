@@ -15,7 +15,7 @@ from flywheel.drafts import Trial
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.services import Services
 from flywheel.tasks.sql import SqlOutcome
-from flywheel.threads import Thread
+from flywheel.threads import Thread, ThreadItem
 from flywheel.ui import markup, present
 from flywheel.ui.shell import PRIVATE, caller, shown
 from flywheel.worddiff import Part
@@ -84,6 +84,9 @@ class CorrectionPanel:
         )  # fmt: skip
         self._try.click(self.attempt, inputs_kwargs=typed, outputs=[self._tried], api_name="correction_try", **PRIVATE)
         self._close.click(self.close, outputs=[self.turn, self.body], api_name="correction_close", **PRIVATE)
+        self._conversation.change(
+            self.leave, inputs_kwargs=seen, outputs=[self.turn, self.body], api_name="correction_leave", **PRIVATE
+        )
         closed = [self.turn, self.body, self._thanks, self._go_on, self._sent]
         self._go_on.click(
             self.go_on, inputs_kwargs={"sent": self._sent}, outputs=[self._history, self._conversation, self._go_on],
@@ -134,6 +137,16 @@ class CorrectionPanel:
         return None, gr.Column(visible=False)
 
     @shown
+    def leave(self, turn: str | None, conversation: str | None, request: gr.Request) -> tuple[Any, Any]:
+        """Close the panel where its answer is no longer on the page: another conversation is shown."""
+        if turn is None:
+            return gr.skip(), gr.skip()
+        # Without a conversation the latest would be read, which is not what a new chat shows.
+        if conversation and any(item.turn.id == turn for item in self._items(conversation, request)):
+            return gr.skip(), gr.skip()
+        return None, gr.Column(visible=False)
+
+    @shown
     def send(
         self,
         turn: str | None,
@@ -170,11 +183,13 @@ class CorrectionPanel:
         return _history(self._chat.thread(caller(request), conversation))
 
     def _answer_of(self, turn: str, conversation: str | None, request: gr.Request) -> str:
-        items = self._chat.thread(caller(request), conversation).items
-        found = next((item.turn.content for item in items if item.turn.id == turn), None)
+        found = next((item.turn.content for item in self._items(conversation, request) if item.turn.id == turn), None)
         if found is None:
             raise NotFound(say("chat.not_found"))
         return found
+
+    def _items(self, conversation: str | None, request: gr.Request) -> Sequence[ThreadItem]:
+        return self._chat.thread(caller(request), conversation).items
 
 
 def difference_view(parts: Sequence[Part]) -> str:

@@ -84,7 +84,10 @@ class PrivacyPanel:
         self._yes.click(self.yes, api_name="privacy_yes", **where)
         self._no.click(self.no, api_name="privacy_no", **where)
         self._body.expand(self.show, api_name="privacy_show", **where)
-        self._conversation.change(self.changed, api_name="privacy_conversation", **where)
+        # Not the question: what is said of a rating just given would be taken back by whichever comes last.
+        self._conversation.change(
+            self.changed, api_name="privacy_conversation", **{**where, "outputs": [self._all, self._left_out]}
+        )
         switched = {**where, "inputs_kwargs": {"allowed": self._all, "conversation": self._conversation}}
         self._all.input(self.switch, api_name="privacy_switch", **switched)
         left = {**where, "inputs_kwargs": {"out": self._left_out, "conversation": self._conversation}}
@@ -116,7 +119,7 @@ class PrivacyPanel:
     def changed(self, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Another conversation is shown, or none: nothing is chosen for a new one then."""
         self._beforehand.choose(request, False)
-        return self.show(conversation, request)
+        return self._state(self._privacy.learning(caller(request), conversation), conversation, request)[2:]
 
     @quietly
     def rated(self, conversation: str | None, request: gr.Request) -> tuple[Any, ...]:
