@@ -1,6 +1,6 @@
 """How every page looks and behaves before it has content: theme, styles, and what stands in the head.
 
-Knows no page. What the page library's markup lacks is mended by `head.js`.
+Knows no page. What the page library's markup lacks is mended by `head.js`; `review.js` is the keys of one page.
 """
 
 import json
@@ -9,11 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from flywheel.ui import review_keys
 from flywheel.words.catalogue import language, say
 
 HERE = Path(__file__).parent
-FRAME, SCRIPT = HERE / "frame.css", HERE / "head.js"
+FRAME, SCRIPTS = HERE / "frame.css", (HERE / "head.js", HERE / "review.js")
 STYLES = [HERE / "style.css", HERE / "working.css"]
 RED, DARK_RED = "#b91c1c", "#991b1b"
 
@@ -29,11 +28,13 @@ def _head() -> str:
         "examples": say("chat.examples"),
         "writing": say("chat.answer_begins"),
         "ready": say("chat.answer_ready"),
+        "early": say("review.early", count="{count}"),
     }
     # No tag can end the script: `<` is written as an escape.
     told = json.dumps(words).replace("<", "\\u003c")
-    script = f"<script>window.fwWords = {told};\n{SCRIPT.read_text(encoding='utf-8')}</script>"
-    return f"<style>{FRAME.read_text(encoding='utf-8')}</style>{script}{review_keys.SCRIPT}"
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
+    style = FRAME.read_text(encoding="utf-8")
+    return f"<style>{style}</style><script>window.fwWords = {told};\n{scripts}</script>"
 
 
 def _theme() -> Any:

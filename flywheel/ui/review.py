@@ -16,10 +16,10 @@ from flywheel.services import Services
 from flywheel.ui import review_keys
 from flywheel.ui.review_numbers import learned_view
 from flywheel.ui.review_parts import item_view, panels, parts, result_view
-from flywheel.ui.review_place import Place, State
+from flywheel.ui.review_place import Place, at_item, drawing, named
 from flywheel.ui.review_queue import Listing, QueueColumn, chosen
 from flywheel.ui.shell import caller, strip
-from flywheel.ui.wiring import on_load, wire
+from flywheel.ui.wiring import on_load
 from flywheel.words.catalogue import say, say_count
 from storage.examples import Example
 
@@ -38,7 +38,7 @@ class ReviewPage:
         """Lay out the page and wire it."""
         strip(self._services)
         terms = self._services.curation.terms()
-        current, last = gr.State(None), gr.State(None)
+        seen, last = gr.Textbox(visible=False), gr.State(None)
         with gr.Row(elem_classes="fw-split"):
             with gr.Column(scale=2, min_width=280):
                 self._column.build()
@@ -69,36 +69,36 @@ class ReviewPage:
             term = gr.Dropdown(label=say("review.word"), choices=terms, elem_id="term")
             load = gr.Button(say("review.load"), elem_id="load-corrections")
         listing = self._column.listing
-        item = {"current": current, "completion": completion}
-        shown = [view, completion, result, guard, keep, current, body, *more]
+        item = {"seen": seen, "completion": completion}
+        shown = [view, completion, result, guard, keep, body, *more]
         # The next item comes with the decision on this one: a second round trip would let a fast hand decide twice.
         fresh = [*self._column.outputs, *shown]
         decided = [last, *fresh]
         on_load(self.begin, {}, [learned, *self._column.offered, *fresh], "review_open")
         self._wire_queue(fresh, shown)
-        wire(load.click, self.load, {"term": term, "listing": listing}, fresh, "review_load")
-        wire(check.click, self.check, item, [result, guard], "review_try")
-        wire(redact.click, self.redact, item, shown, "review_redact")
-        wire(approve.click, self.approve, {**item, "keep": keep, "listing": listing}, decided, "review_approve")
-        wire(skip.click, self.skip, {"current": current, "listing": listing}, decided, "review_skip")
-        wire(undo.click, self.undo, {"last": last, "listing": listing}, decided, "review_undo")
-        rejected = {"current": current, "reason": reason, "listing": listing}
-        wire(reject.click, self.reject, rejected, [reason, *decided], "review_reject")
-        wire(reason.submit, self.reject, rejected, [reason, *decided], "review_reject_key")
-        place = Place(current, completion, listing, shown, fresh, self.open, self.refresh)
+        drawing(load.click, self.load, {"term": term, "listing": listing}, fresh, "review_load")
+        at_item(check.click, self.check, item, [result, guard], "review_try")
+        drawing(redact.click, self.redact, item, shown, "review_redact")
+        drawing(approve.click, self.approve, {**item, "keep": keep, "listing": listing}, decided, "review_approve")
+        drawing(skip.click, self.skip, {"seen": seen, "listing": listing}, decided, "review_skip")
+        drawing(undo.click, self.undo, {"last": last, "listing": listing}, decided, "review_undo")
+        rejected = {"seen": seen, "reason": reason, "listing": listing}
+        drawing(reject.click, self.reject, rejected, [reason, *decided], "review_reject")
+        drawing(reason.submit, self.reject, rejected, [reason, *decided], "review_reject_key")
+        place = Place(seen, completion, listing, shown, fresh, self.open, self.refresh)
         for panel in self._panels:
             panel.wire(place)
 
     def _wire_queue(self, fresh: list[Any], shown: list[Any]) -> None:
         column = self._column
-        wire(column.queue.input, self.open, {"example_id": column.queue}, shown, "review_item", quiet=True)
+        drawing(column.queue.input, self.open, {"example_id": column.queue}, shown, "review_item", quiet=True)
         wanted = {"text": column.search, **column.filters}
-        wire(column.search.submit, self.choose, wanted, fresh, "review_search")
+        drawing(column.search.submit, self.choose, wanted, fresh, "review_search")
         for name, box in column.filters.items():
             changed = box.submit if name in ("since", "until") else box.input
-            wire(changed, self.choose, wanted, fresh, f"review_filter_by_{name}")
-        wire(column.on.click, self.forward, {"listing": column.listing}, fresh, "review_forward")
-        wire(column.back.click, self.backward, {"listing": column.listing}, fresh, "review_backward")
+            drawing(changed, self.choose, wanted, fresh, f"review_filter_by_{name}")
+        drawing(column.on.click, self.forward, {"listing": column.listing}, fresh, "review_forward")
+        drawing(column.back.click, self.backward, {"listing": column.listing}, fresh, "review_backward")
 
     def begin(self, request: gr.Request) -> tuple[Any, ...]:
         """The page as it is opened."""
@@ -140,52 +140,49 @@ class ReviewPage:
         who = caller(request)
         if example_id:
             return self._shown(who, self._services.inbox.open(who, example_id))
-        nothing = ("", "", "", gr.Column(visible=False), "", None, gr.Column(visible="hidden"))
+        nothing = ("", "", "", gr.Column(visible=False), "", gr.Column(visible="hidden"))
         return *nothing, *self._opened(who, None)
 
     def _shown(self, who: Principal, item: Item) -> tuple[Any, ...]:
-        example = item.example
-        current = (example.id, example.event_id)
-        told = item_view(self._parts, item), example.completion, result_view(item, example.completion)
-        return *told, guard_of(item), "", current, gr.Column(visible=True), *self._opened(who, item)
+        text = item.example.completion
+        told = item_view(self._parts, item), text, result_view(item, text)
+        return *told, guard_of(item), "", gr.Column(visible=True), *self._opened(who, item)
 
     def _opened(self, who: Principal, item: Item | None) -> list[Any]:
         """What the panels show of an item, in the order they were laid out."""
         sides = (panel for side in ("above", "below") for panel in self._panels if panel.side == side)
         return [value for panel in sides for value in panel.open(who, item)]
 
-    def check(self, current: State, completion: str, request: gr.Request) -> tuple[str, Any]:
+    def check(self, seen: str, completion: str, request: gr.Request) -> tuple[str, Any]:
         """What the edited answer would return and holds, nothing decided."""
-        item = self._services.curation.item(caller(request), known(current), completion=completion)
+        item = self._services.curation.item(caller(request), named(seen)[0], completion=completion)
         return result_view(item, completion), guard_of(item)
 
-    def redact(self, current: State, completion: str, request: gr.Request) -> tuple[Any, ...]:
+    def redact(self, seen: str, completion: str, request: gr.Request) -> tuple[Any, ...]:
         """Put tags in the place of personal data in the prompt and in what stands in the box."""
-        example_id, event = seen(current)
+        example_id, event = named(seen)
         curation = self._services.curation
         done = curation.redact(caller(request), example_id, completion=completion, expected_event=event)
         return self.open(done.id, request)
 
-    def approve(
-        self, current: State, completion: str, keep: str, listing: Listing, request: gr.Request
-    ) -> tuple[Any, ...]:
+    def approve(self, seen: str, completion: str, keep: str, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         """Approve what stands in the box."""
-        example_id, event = seen(current)
+        example_id, event = named(seen)
         curation = self._services.curation
         done = curation.approve(
             caller(request), example_id, completion=completion, keep=keep or "", expected_event=event
         )
         return self._after(done, listing, request)
 
-    def skip(self, current: State, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
+    def skip(self, seen: str, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         """Leave it undecided; it does not come back by itself."""
-        example_id, event = seen(current)
+        example_id, event = named(seen)
         done = self._services.curation.skip(caller(request), example_id, expected_event=event)
         return self._after(done, listing, request)
 
-    def reject(self, current: State, reason: str, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
+    def reject(self, seen: str, reason: str, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         """Reject with the reason typed."""
-        example_id, event = seen(current)
+        example_id, event = named(seen)
         done = self._services.curation.reject(caller(request), example_id, reason, expected_event=event)
         return "", *self._after(done, listing, request)
 
@@ -201,18 +198,6 @@ class ReviewPage:
         if done.state == "pending":
             gr.Info(say("review.voted"))
         return done.id, *self.refresh(listing, request, done.id)
-
-
-def seen(current: State) -> tuple[str, str]:
-    """The item and event on the page. Raises InvalidInput when none is open."""
-    if not current:
-        raise InvalidInput(say("suggest.no_item"))
-    return current[0], current[1]
-
-
-def known(current: State) -> str:
-    """The id of the item on the page."""
-    return seen(current)[0]
 
 
 def guard_of(item: Item) -> Any:

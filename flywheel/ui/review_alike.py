@@ -12,10 +12,9 @@ from flywheel.alike import Alike, Cluster, Decided
 from flywheel.items import Item
 from flywheel.roles import Principal
 from flywheel.ui import markup
-from flywheel.ui.review_place import Place
+from flywheel.ui.review_place import Place, drawing
 from flywheel.ui.review_queue import Listing
 from flywheel.ui.shell import caller
-from flywheel.ui.wiring import wire
 from flywheel.words.catalogue import say, say_count
 
 SHOWN = 50
@@ -45,8 +44,8 @@ class AlikePanel:
         """Tie its events."""
         given = {"seen": self._seen, "reason": self._reason, "listing": place.listing}
         self._refresh = place.refresh
-        wire(self._approve.click, self.approve, given, place.fresh, "alike_approve")
-        wire(self._reject.click, self.reject, given, place.fresh, "alike_reject")
+        drawing(self._approve.click, self.approve, given, place.fresh, "alike_approve")
+        drawing(self._reject.click, self.reject, given, place.fresh, "alike_reject")
 
     def open(self, who: Principal, item: Item | None) -> Sequence[Any]:
         """What asks nearly the same as this item."""

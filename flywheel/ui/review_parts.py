@@ -14,7 +14,7 @@ from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.review_alike import AlikePanel
 from flywheel.ui.review_flags import noticed
-from flywheel.ui.review_place import Panel
+from flywheel.ui.review_place import Panel, item_key
 from flywheel.ui.review_suggest import SuggestPanel
 from flywheel.ui.review_tags import TagPanel
 from flywheel.words.catalogue import say, say_count
@@ -36,8 +36,8 @@ def panels(services: Services) -> list[Panel]:
 
 
 def item_view(sections: Sequence[Part], item: Item) -> str:
-    """All sections that have something to say, under the event they show: the keys tell by it what is on the page."""
-    return f'<div data-item="{item.example.event_id}">{"".join(section(item) for section in sections)}</div>'
+    """All sections that have something to say, under the item they show: by it the page tells what it is about."""
+    return f'<div data-item="{item_key(item.example)}">{"".join(section(item) for section in sections)}</div>'
 
 
 def origin(item: Item) -> str:

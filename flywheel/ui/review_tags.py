@@ -5,13 +5,11 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from flywheel.errors import InvalidInput
 from flywheel.inbox import Inbox
 from flywheel.items import Item
 from flywheel.roles import Principal
-from flywheel.ui.review_place import Place, State
+from flywheel.ui.review_place import Place, at_item, named
 from flywheel.ui.shell import caller
-from flywheel.ui.wiring import wire
 from flywheel.words.catalogue import say
 
 
@@ -32,14 +30,12 @@ class TagPanel:
 
     def wire(self, place: Place) -> None:
         """Enter stores what stands in the field."""
-        wire(self._box.submit, self.store, {"current": place.current, "tags": self._box}, [self._box], "review_tag")
+        at_item(self._box.submit, self.store, {"seen": place.seen, "tags": self._box}, [self._box], "review_tag")
 
     def open(self, who: Principal, item: Item | None) -> Sequence[Any]:
         """The tags of the item."""
         return [", ".join(item.tags) if item else ""]
 
-    def store(self, current: State, tags: str, request: gr.Request) -> str:
+    def store(self, seen: str, tags: str, request: gr.Request) -> str:
         """Make the tags of the item those in the field; returns them as they are stored."""
-        if not current:
-            raise InvalidInput(say("suggest.no_item"))
-        return ", ".join(self._inbox.set_tags(caller(request), current[0], tags.split(",")))
+        return ", ".join(self._inbox.set_tags(caller(request), named(seen)[0], tags.split(",")))

@@ -14,13 +14,15 @@ def wire(
     name: str,
     *,
     quiet: bool = False,
+    **more: Any,
 ) -> Any:
     """Call `handler` with `inputs` by name when something happens.
 
     A person did it: the wait and any error are shown. With `quiet` nobody did (a timer, a value that followed another,
-    a page that opens): what the role forbids leaves the page as it is.
+    a page that opens): what the role forbids leaves the page as it is. `more` are arguments of the page library.
     """
-    edge, settings = (quietly, PRIVATE) if quiet else (shown, {**PRIVATE, "show_progress": "minimal"})
+    edge, settings = (quietly, {**PRIVATE}) if quiet else (shown, {**PRIVATE, "show_progress": "minimal"})
+    settings |= more
     return trigger(edge(handler), inputs_kwargs=dict(inputs) or None, outputs=list(outputs), api_name=name, **settings)
 
 

@@ -1,5 +1,8 @@
 """The review page's panel for what asks nearly the same, in a browser."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -11,6 +14,13 @@ from tests.support.browser import visit
 REVIEWER = Principal("local:reviewer:ann", Role.REVIEWER)
 
 
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end, "it did not come to hold"
+        time.sleep(0.05)
+
+
 @pytest.mark.browser
 def test_cluster_is_approved_in_one_press(app: App, browser: Browser) -> None:
     same = "which frames did the workshop in oslo paint green last winter"
@@ -20,6 +30,8 @@ def test_cluster_is_approved_in_one_press(app: App, browser: Browser) -> None:
     ]
     store = ExampleStore(app.services.database)
     ids, _ = store.add_many(rows, by=REVIEWER.id)
+    # What was found before stands for some seconds where finding took long.
+    until(lambda: app.services.alike.of(REVIEWER, ids[0]) is not None)
     reviewer = visit(browser)
     reviewer.open(f"{app.url}/enter?token={app.services.identity.login_token(Role.REVIEWER, 'ann')}")
     page = reviewer.open(f"{app.url}/review")

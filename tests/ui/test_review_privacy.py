@@ -37,9 +37,10 @@ def test_events_mark_stop_and_keep(app: App, waiting: str) -> None:
     opened = caller.send("review_item", [waiting])
     assert "<mark" in opened.data[0] and "&lt;b&gt;" in opened.data[0] and "1 EMAIL" in opened.data[2]
     text = SQL.format("ann@example.com")
-    refused = caller.send("review_approve", [None, text, "", None])
+    seen = f"{waiting} {curation.item(REVIEWER, waiting).example.event_id}"
+    refused = caller.send("review_approve", [seen, text, "", None])
     assert not refused.ok and "Redact it, or give a reason" in refused.error
-    assert caller.send("review_approve", [None, text, "our own address", None]).ok
+    assert caller.send("review_approve", [seen, text, "our own address", None]).ok
     kept = curation.item(REVIEWER, waiting).example
     assert (kept.state, kept.reason) == ("approved", "our own address")
 
