@@ -87,17 +87,23 @@ def measured(folder: Path, rows: int, options: argparse.Namespace) -> dict[str, 
 
 
 class Clock:
-    """Writes seconds by the clock and CPU seconds of this process into `told`."""
+    """Writes seconds by the clock and CPU seconds, of this process and of children that ended, into `told`."""
 
     def __init__(self, told: dict[str, Any], name: str) -> None:
         self._told, self._name = told, name
 
     def __enter__(self) -> None:
-        self._began, self._cpu = time.perf_counter(), time.process_time()
+        self._began, self._cpu, self._sandboxes = time.perf_counter(), time.process_time(), _ended_children()
 
     def __exit__(self, *args: object) -> None:
         self._told[f"{self._name}_s"] = round(time.perf_counter() - self._began, 1)
         self._told[f"{self._name}_cpu_s"] = round(time.process_time() - self._cpu, 1)
+        self._told[f"{self._name}_sandbox_cpu_s"] = round(_ended_children() - self._sandboxes, 1)
+
+
+def _ended_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def lines(rows: int) -> Iterator[str]:

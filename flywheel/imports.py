@@ -6,8 +6,8 @@ batches, so that it may be larger than the memory; an import that was cut is tak
 """
 
 import io
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -35,6 +35,8 @@ LOOKED_AT = 1_000
 """Rows that may be bad before the first good one tells the format."""
 SUFFIXES = {".jsonl": None, ".json": None, ".ndjson": None, ".csv": "csv", ".parquet": "parquet"}
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
+Problems = Callable[[Sequence[str]], list[str | None]]
+"""Completions → why each cannot be approved."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,10 @@ def _refuse_large(name: str, size: int) -> None:
         )
 
 
+def _unasked(completions: Sequence[str]) -> list[str | None]:
+    return [None] * len(completions)
+
+
 class _Reading:
     """One file on its way in."""
 
@@ -166,15 +172,21 @@ class _Reading:
         """Read, judge and store; yields how far it is after each batch."""
         form = self._format(named)
         self._report = replace(self._report, format=form)
-        with self._open() as file:
-            for number, row in self._rows(file, form):
-                self._take(number, row, form)
-                if len(self._report.bad) >= MOST_BAD:
-                    self._bad(number, f"that are {MOST_BAD:,} bad rows; nothing after this one was read")
-                    break
-                if len(self._good) >= BATCH:
+        checking = self._task.checking() if self._state == "approved" else nullcontext(_unasked)
+        with self._open() as file, checking as problems:
+            rows = self._rows(file, form)
+            while some := [(number, self._read(row, form)) for number, row in islice(rows, BATCH)]:
+                judged = self._judge(some, problems)
+                for number, pair in some:
+                    self._take(number, pair, judged)
+                    if len(self._report.bad) >= MOST_BAD:
+                        self._bad(number, f"that are {MOST_BAD:,} bad rows; nothing after this one was read")
+                        break
+                else:
                     self._store(all_but=1)
                     yield min(1.0, file.tell() / max(1, self._size))
+                    continue
+                break
         if not self._good and not self._report.bad and not self._report.added + self._report.duplicates:
             raise InvalidInput(f"`{self._name}` has no rows. Give a file with one example a line.")
         self._store()
@@ -201,38 +213,40 @@ class _Reading:
             return parquet.rows_of(file, self._name, self._size)
         return readers.rows_of(file, self._name, self._size, table=form == "csv" or suffix == ".csv")
 
-    def _take(self, number: int, row: Any, form: str) -> None:
-        """Judge one row; a ValueError stands for a row that could not even be read."""
+    def _read(self, row: Any, form: str) -> Pair | str:
+        """A row that can be trained on, or why it cannot; a ValueError stands for one that could not even be read."""
         try:
             if isinstance(row, ValueError):
                 raise row
             pair = from_row(row, form)
         except ValueError as error:
-            self._bad(number, str(error))
-            return
-        if not pair.label:
-            self._take_wrong(number, pair)
-        elif found := self._problem(pair):
-            self._bad(number, found)
-        else:
-            self._good.append(self._new(pair))
+            return str(error)
+        return (self._problem(pair) if pair.label else None) or pair
 
     def _problem(self, pair: Pair) -> str | None:
         length = len(pair.completion) + sum(len(message["content"]) for message in pair.prompt)
         if length > MOST_CHARACTERS:
             return f"it is too long for any base: {length:,} characters, and at most {MOST_CHARACTERS:,} are taken"
-        found = why_unusable(self._task, pair.prompt, pair.completion, self._rules)
-        if found is None and self._state == "approved":
-            found = self._works(pair)
-        return found
+        return why_unusable(self._task, pair.prompt, pair.completion, self._rules)
 
-    def _works(self, pair: Pair) -> str | None:
-        """The task's word on a completion. A statement that stands in many rows is executed once."""
-        if pair.completion not in self._judged:
-            if len(self._judged) >= MOST_JUDGED:
-                self._judged.clear()
-            self._judged[pair.completion] = self._task.problem(pair.prompt, pair.completion)
-        return self._judged[pair.completion]
+    def _judge(self, some: Sequence[tuple[int, Pair | str]], problems: Problems) -> Mapping[str, str | None]:
+        """The task's word on the completions. A statement that stands in many rows is executed once."""
+        if len(self._judged) >= MOST_JUDGED:
+            self._judged.clear()
+        wanted = {pair.completion for _, pair in some if isinstance(pair, Pair) and pair.label}
+        fresh = sorted(wanted - self._judged.keys())
+        self._judged.update(zip(fresh, problems(fresh), strict=True))
+        return self._judged
+
+    def _take(self, number: int, pair: Pair | str, judged: Mapping[str, str | None]) -> None:
+        if isinstance(pair, str):
+            self._bad(number, pair)
+        elif not pair.label:
+            self._take_wrong(number, pair)
+        elif found := judged[pair.completion]:
+            self._bad(number, found)
+        else:
+            self._good.append(self._new(pair))
 
     def _new(self, pair: Pair) -> NewExample:
         return NewExample(

@@ -6,7 +6,8 @@ model came nearer to what people wrote, not whether what it says is true.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 Message = dict[str, str]
 # Scripts that set no blanks between words (kana, Chinese, Thai) are counted sign by sign.
@@ -54,6 +55,11 @@ class ChatTask:
     def problem(self, prompt: Sequence[Message], completion: str) -> str | None:
         """Why this completion cannot be approved: here any text can."""
         return None
+
+    @contextmanager
+    def checking(self) -> Iterator[Callable[[Sequence[str]], list[str | None]]]:
+        """`problem` of many completions at once."""
+        yield lambda completions: [self.problem([], completion) for completion in completions]
 
     def correct(self, prediction: str, reference: str) -> bool:
         """Whether the texts are equal but for spacing and case."""

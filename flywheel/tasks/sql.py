@@ -4,13 +4,15 @@ What a model wrote is trusted no more than what a stranger typed: everything goe
 (a refusal, small talk) is an answer too. Knows neither conversations nor pages.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from flywheel.errors import PUBLIC
 from flywheel.tasks import sentence, sql_errors
 from flywheel.tasks.sql_guard import strip_fence
+from flywheel.tasks.sql_many import Tried, many
 from flywheel.tasks.sql_sandbox import SqlResult, SqlSandbox
 from flywheel.tasks.statements import is_ordered, looks_like_sql, same_rows, same_words
 
@@ -101,7 +103,22 @@ class SqlTask:
         statement = strip_fence(completion)
         if not looks_like_sql(statement):
             return None
-        result = self._run(statement)
+        return self._why_not(statement, self._run(statement))
+
+    @contextmanager
+    def checking(self) -> Iterator[Callable[[Sequence[str]], list[str | None]]]:
+        """`problem` of many completions at once, for as long as an import takes."""
+
+        def problems(completions: Sequence[str]) -> list[str | None]:
+            bare = [strip_fence(completion) for completion in completions]
+            statements = [text for text in dict.fromkeys(bare) if looks_like_sql(text)]
+            found = dict(zip(statements, trying.tried(statements), strict=True))
+            return [self._why_not(text, found[text]) if text in found else None for text in bare]
+
+        with many(self._sandbox) as trying:
+            yield problems
+
+    def _why_not(self, statement: str, result: SqlResult | Tried) -> str | None:
         if not result.accepted:
             return result.reason
         return None if result.error is None else sql_errors.explain(result.error, statement, self._tables())

@@ -17,12 +17,16 @@ import resource
 import shutil
 import sys
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 MAX_RESULT_BYTES = 1_000_000
 MAX_TREE_CHARS = 4_000_000
 FETCH_ROWS = 64
+TRIP_SECONDS = 0.25
+"""After so long no other statement of a trip is begun; the owner asks for the rest again."""
 HARDENED = {
     "enable_external_access": "false",
     "autoload_known_extensions": "false",
@@ -145,14 +149,45 @@ class Server:
         # A second stop, should the owner be too busy to kill: the kernel ends a child that computes on and on.
         spent = int(used.ru_utime + used.ru_stime) + 2 * math.ceil(self._seconds) + 2
         resource.setrlimit(resource.RLIMIT_CPU, (spent, resource.RLIM_INFINITY))
+        if "try" in request:
+            return self._try(request["try"])
+        if "parse" in request:
+            return self._caught(self._parse, request["parse"])
+        if "parse_all" in request:
+            return self._caught(self._parse_all, request["parse_all"])
+        return self._caught(self._run, request["run"])
+
+    def _caught(self, work: Callable[[Any], dict[str, Any]], of: Any) -> dict[str, Any]:
         try:
-            return self._parse(request["parse"]) if "parse" in request else self._run(request["run"])
+            return work(of)
         except (self._duckdb.Error, MemoryError, RecursionError, ValueError, RuntimeError) as error:
             return self._failure(error)
 
+    def _try(self, texts: list[str]) -> dict[str, Any]:
+        """Runs statements one after the other and tells of each what failed, not what it gave; of the first ones only,
+        when they take long. Each has limits of its own."""
+        answers: list[dict[str, Any]] = []
+        began = time.monotonic()
+        for text in texts:
+            answer = self._caught(self._run, text)
+            answers.append({"error": answer["error"]})
+            if answer.get("spent") or time.monotonic() - began > TRIP_SECONDS:
+                return {"answers": answers, "spent": bool(answer.get("spent"))}
+        return {"answers": answers}
+
+    def _parse_all(self, texts: list[str]) -> dict[str, Any]:
+        """As `_parse`, of many texts at once: most of what one costs is the way to the parser."""
+        of = "(SELECT unnest(?::VARCHAR[]) AS t)"
+        serialised = f"SELECT json_serialize_sql(t, skip_null := true, skip_empty := true) FROM {of}"
+        trees = self._parser.execute(serialised, [texts]).fetchall()
+        answers = [self._parsed(text, tree) for text, (tree,) in zip(texts, trees, strict=True)]
+        return {"answers": answers, "spent": any(answer.get("spent") for answer in answers)}
+
     def _parse(self, text: str) -> dict[str, Any]:
         serialised = "SELECT json_serialize_sql(?::VARCHAR, skip_null := true, skip_empty := true)"
-        tree = self._parser.execute(serialised, [text]).fetchall()[0][0]
+        return self._parsed(text, self._parser.execute(serialised, [text]).fetchall()[0][0])
+
+    def _parsed(self, text: str, tree: str) -> dict[str, Any]:
         if len(tree) > MAX_TREE_CHARS:
             return {"error": "memory"}
         if tree.startswith('{"error":true'):

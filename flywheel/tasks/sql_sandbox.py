@@ -211,7 +211,8 @@ class SqlSandbox:
         self._wanted = None if tables is None else list(tables)
         self._folder = Path(tempfile.mkdtemp(prefix="flywheel-sql-"))
         self._copy = self._folder / COPY_NAME
-        self._server = SqlServer(self._folder, self._copy, seconds=seconds, max_rows=max_rows, memory_mb=memory_mb)
+        self._limits: dict[str, Any] = {"seconds": seconds, "max_rows": max_rows, "memory_mb": memory_mb}
+        self._server = self.spare()
         self._finish = weakref.finalize(self, finish, self._server, self._folder)
         # Held from the look at the file to the answer: nobody renews the copy under a running statement.
         self._lock = threading.RLock()
@@ -226,6 +227,11 @@ class SqlSandbox:
     def tables(self) -> dict[str, list[tuple[str, str]]]:
         """The allowed tables, name → (column, type) in order."""
         return self._refresh()
+
+    @property
+    def copied(self) -> object:
+        """What the copy was made of; another value when it was made anew."""
+        return self._state
 
     def check(self, statement: str) -> Verdict:
         """The guard's verdict; nothing is executed. Raises Unavailable when the database or the child is."""
@@ -245,6 +251,10 @@ class SqlSandbox:
             verdict.accepted, verdict.reason, answer.get("columns", []), answer.get("rows", []),
             answer.get("truncated", False), answer.get("error"), time.monotonic() - started,
         )  # fmt: skip
+
+    def spare(self) -> SqlServer:
+        """Another server on the same copy, which whoever asked for it stops."""
+        return SqlServer(self._folder, self._copy, **self._limits)
 
     def close(self) -> None:
         """Ends the child and removes the copy. Safe to call twice."""
