@@ -8,6 +8,7 @@ import argparse
 import json
 import random
 import resource
+import sys
 import tempfile
 import threading
 import time
@@ -83,7 +84,7 @@ def measured(folder: Path, rows: int, options: argparse.Namespace) -> dict[str, 
         told["frozen"] = sum(version.counts.values())
     database.close()
     task.close()
-    return told | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    return told | {"peak_mb": _peak_mb()}
 
 
 class Clock:
@@ -99,6 +100,12 @@ class Clock:
         self._told[f"{self._name}_s"] = round(time.perf_counter() - self._began, 1)
         self._told[f"{self._name}_cpu_s"] = round(time.process_time() - self._cpu, 1)
         self._told[f"{self._name}_sandbox_cpu_s"] = round(_ended_children() - self._sandboxes, 1)
+        # Should the next part be cut short, this one is known.
+        print(f"{self._name}: {self._told}, peak {_peak_mb()} MB", file=sys.stderr, flush=True)
+
+
+def _peak_mb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def _ended_children() -> float:
