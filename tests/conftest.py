@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from flywheel.settings import prepare_environment
+
 if TYPE_CHECKING:
     from tests.support.app import App
     from tests.support.hub.server import HubServer
 
+# As every entry point does, before any library reads them.
+prepare_environment()
 # Read by huggingface_hub when it is imported: the test Hub keeps large files without xet.
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 # The same examples on every machine, and no deadline: how long one takes is for the benchmarks.
