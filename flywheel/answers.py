@@ -13,6 +13,7 @@ from flywheel.runfiles import SuiteRows, read_suites
 from flywheel.serving.engine import BASE_VERSION
 from flywheel.serving.thinking import parted
 from flywheel.standing import Scores, VersionView, flags_of
+from flywheel.words.catalogue import say
 from storage.home import Home
 from storage.versions import Score
 from trainers.job import predictions_file, read_predictions
@@ -53,7 +54,7 @@ def page(scores: Scores, home: Home, view: VersionView, suite: str, *, limit: in
     own = next((score for score in scores.get(version.id, []) if score.suite == suite), None)
     rows = _rows(home, own) if own else None
     if own is None or rows is None:
-        raise NotFound(f"There are no answers of {version.id} to a suite `{suite}`. Evaluate it, then look again.")
+        raise NotFound(say("error.version.no_answers", version=version.id, suite=suite))
     names = list(dict.fromkeys((BASE_VERSION, view.against, version.id)))
     folder = home.run_dir(own.details["run"])
     columns = [column for name in names if (column := _column(folder, rows, flags_of(name, own, scores)))]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flywheel.errors import InvalidInput
 from flywheel.roles import Principal, Role, require
+from flywheel.words.catalogue import say
 from storage.audit import KINDS, AuditStore, Entry, Filters
 from storage.files import write_atomic
 
@@ -46,7 +47,7 @@ class Audit:
         try:
             write_atomic(out, "".join(f"{line}\n" for line in lines))
         except OSError as error:
-            raise InvalidInput(f"`{out}` cannot be written ({error.strerror}). Name another file.") from error
+            raise InvalidInput(say("error.file.unwritable", out=out, reason=error.strerror)) from error
         return len(lines)
 
 
@@ -59,5 +60,5 @@ def kinds_for(who: Principal) -> list[str]:
 def _allowed(who: Principal, filters: Filters) -> Filters:
     allowed = kinds_for(who)
     if unknown := [kind for kind in filters.kinds if kind not in KINDS]:
-        raise InvalidInput(f"There is no kind `{unknown[0][:60]}`. Give one of: {', '.join(allowed)}.")
+        raise InvalidInput(say("error.audit.no_kind", kind=unknown[0][:60], known=", ".join(allowed)))
     return replace(filters, kinds=[kind for kind in filters.kinds if kind in allowed])

@@ -12,6 +12,7 @@ from pathlib import Path
 from flywheel.base_model import COMMIT, BaseModel
 from flywheel.errors import Unavailable
 from flywheel.serving.loading import Base, Say
+from flywheel.words.catalogue import say
 from storage.errors import HubBusy
 from storage.hub import Hub
 from trainers.weights import BASE_FILES, check_base, check_config
@@ -34,7 +35,7 @@ class BaseFetch:
         self._told = -1
         self._note = ""
 
-    def prepare(self, say: Say, closing: threading.Event) -> Base:
+    def prepare(self, report: Say, closing: threading.Event) -> Base:
         """Have the base here and sound; returns what a loader is given.
 
         Raises JobError for a model that is not loaded here, HubDenied and HubMissing, Unavailable for a full disk,
@@ -45,22 +46,22 @@ class BaseFetch:
             return Base(self._base.location, None)
         while True:
             try:
-                self._base.pin(*self._fetched(say, closing))
+                self._base.pin(*self._fetched(report, closing))
                 return Base(self._base.location, self._base.revision, self._note)
             except HubBusy as error:
                 log.warning("%s", error)
-                say(
-                    f"`{self._base.name}` is not here yet. {error} Tried again every {self._retry_s:.0f} s.", stuck=True
-                )
+                again = f"{self._retry_s:.0f}"
+                report(say("model.not_here", base=self._base.name, error=error, seconds=again), stuck=True)
                 if closing.wait(self._retry_s):
                     raise Closing from error
             except OSError as error:
-                raise Unavailable(
-                    f"`{self._base.name}` cannot be written to the cache of models ({error.strerror or error}). "
-                    "Free some space, or set HF_HOME to a folder with more."
-                ) from error
+                raise self._unwritable(error) from error
 
-    def _fetched(self, say: Say, closing: threading.Event) -> tuple[str, Path]:
+    def _unwritable(self, error: OSError) -> Unavailable:
+        words = say("error.base.cache_unwritable", base=self._base.name, reason=error.strerror or error)
+        return Unavailable(words)
+
+    def _fetched(self, report: Say, closing: threading.Event) -> tuple[str, Path]:
         """The commit and its folder, complete."""
         name, wanted = self._base.location, self._base.revision
         if wanted and COMMIT.fullmatch(wanted) and (folder := self._cached(wanted)):
@@ -71,17 +72,17 @@ class BaseFetch:
             if (folder := self._cached(wanted)) is None:
                 raise
             log.warning("%s The copy of `%s` in the cache is used: %s.", error, self._base.name, folder.name[:12])
-            self._note = "from the cache, because the Hub cannot be reached"
+            self._note = say("model.cached")
             return folder.name, folder
         check_config(self._base.name, small)
         if folder := self._cached(small.name):
             return folder.name, folder
-        say(f"fetching `{self._base.name}`")
+        report(say("model.fetching", base=self._base.name))
 
         def told(done: int, total: int) -> None:
             if closing.is_set():
                 raise Closing
-            self._tell(say, done, total)
+            self._tell(report, done, total)
 
         folder = self._hub.download(name, small.name, BASE_FILES, told)
         check_base(self._base.name, folder)
@@ -93,12 +94,12 @@ class BaseFetch:
             check_base(self._base.name, folder)
         return folder
 
-    def _tell(self, say: Say, done: int, total: int) -> None:
+    def _tell(self, report: Say, done: int, total: int) -> None:
         percent = 100 * done // max(total, 1)
         size = f"{total / GIGABYTE:.1f} GB" if total >= GIGABYTE / 10 else f"{total / 1e6:.1f} MB"
         if percent != self._told:
-            words = f"downloading `{self._base.name}`: {percent} % of {size}"
-            say(words)
+            words = say("model.downloading", base=self._base.name, percent=percent, size=size)
+            report(words)
             # A terminal need not see each percent.
             if percent // 10 != self._told // 10:
                 log.info("%s", words)

@@ -15,6 +15,7 @@ from typing import Any
 
 from flywheel.errors import Conflict, Unavailable
 from flywheel.settings import Settings
+from flywheel.words.catalogue import say
 from storage.files import write_atomic
 from storage.home import Home
 
@@ -68,10 +69,7 @@ class BaseModel:
 
     def elsewhere(self, consequence: str) -> str:
         """Why something cannot be done on a model at another server, and what to do."""
-        return (
-            f"FLYWHEEL_ENGINE is `openai`: `{self.name}` runs at another server, so {consequence}. "
-            "Set FLYWHEEL_ENGINE to `local` and FLYWHEEL_BASE_MODEL to a folder or a Hub id for that."
-        )
+        return say("error.base.elsewhere", name=self.name, consequence=consequence)
 
     @property
     def folder(self) -> Path | None:
@@ -102,7 +100,7 @@ class BaseModel:
     def present(self) -> Path:
         """The folder of its files. Raises Unavailable while they are still being fetched."""
         if self.folder is None:
-            raise Unavailable(f"The base `{self.name}` is not here yet. Wait until the model answers, then try again.")
+            raise Unavailable(say("error.base.not_here", name=self.name))
         return self.folder
 
     def record(self) -> BaseRecord:

@@ -10,6 +10,7 @@ from pathlib import Path
 from flywheel.errors import InvalidInput
 from flywheel.roles import Principal
 from flywheel.settings import Settings
+from flywheel.words.catalogue import say
 from storage.examples import ExampleStore, NewExample
 
 
@@ -40,13 +41,10 @@ class Bundled:
 
     def _rows(self, kind: str, term: str) -> list[dict[str, str]]:
         if self._folder is None:
-            raise InvalidInput(
-                "The example data belong to the bundled starter, and another model is configured. "
-                "Import rows of your own: `python -m flywheel import FILE`."
-            )
+            raise InvalidInput(say("error.bundled.elsewhere"))
         if term not in (terms := self.terms()):
             known = ", ".join(f"`{name}`" for name in terms)
-            raise InvalidInput(f"There are no example data for the term `{term}`. Choose one of {known}.")
+            raise InvalidInput(say("error.bundled.no_term", term=term, known=known))
         text = (self._folder / kind / f"{term}.jsonl").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines() if line.strip()]
 

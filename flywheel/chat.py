@@ -23,6 +23,7 @@ from flywheel.texts import check_text
 from flywheel.threads import Thread as Thread
 from flywheel.threads import ThreadItem as ThreadItem
 from flywheel.threads import Threads
+from flywheel.words.catalogue import say
 from storage.comparisons import ComparisonStore
 from storage.conversations import ConversationStore, Listed, Turn
 from storage.database import Database
@@ -117,7 +118,7 @@ class Chat:
         asked = self.threads.own_turn(who, turn_id, "user")
         check_text(text, "message", MOST_MESSAGE)
         if text == asked.content:
-            raise InvalidInput("The question is what it was. Change it, or use Retry for another answer to it.")
+            raise InvalidInput(say("error.chat.same_question"))
         yield from self._ask(
             Question(
                 who, asked.conversation_id, text, self._served(), self.usual_sampling(), source, instead_of=asked
@@ -131,9 +132,7 @@ class Chat:
     def _admit(self, who: Principal) -> None:
         require(who, Role.GUEST)
         if who.role is Role.GUEST and not self._settings.guest_chat:
-            raise Forbidden(
-                "Guests may not chat here. Ask the owner for a link, or to set FLYWHEEL_GUEST_CHAT to `on`."
-            )
+            raise Forbidden(say("error.chat.no_guests"))
 
     def usual_sampling(self) -> Sampling:
         """How answers are drawn where nobody says otherwise; a longer one than the task's own has longer to come."""
@@ -163,10 +162,10 @@ class Chat:
         require(who, Role.GUEST if system is None else Role.OWNER)
         check_text(text, "message", MOST_MESSAGE)
         for said in told:
-            check_text(said["content"], "earlier message", MOST_CORRECTION)
-        check_text(user, "`user`", MOST_USER, empty=True)
+            check_text(said["content"], "earlier", MOST_CORRECTION)
+        check_text(user, "user", MOST_USER, empty=True)
         if system is not None:
-            check_text(system, "system message", MOST_CORRECTION)
+            check_text(system, "system", MOST_CORRECTION)
         conversation = None if after is None else self.answer(who, after).conversation_id
         yield from self._ask(
             Question(
@@ -194,9 +193,9 @@ class Chat:
         """
         turn = self._rated(who, turn_id)
         if rating is not None and rating not in RATINGS:
-            raise InvalidInput(f"`rating` is `{rating}`. Give `up`, `down` or null.")
+            raise InvalidInput(say("error.chat.no_rating", rating=rating))
         if reasons and rating != "down":
-            raise InvalidInput("Reasons say what is wrong with an answer. Give them with the rating `down`, or none.")
+            raise InvalidInput(say("error.chat.reasons_for_down"))
         self._check_feedback(reasons, comment)
         follow = self._thumb_example(who, turn, rating, reasons, comment)
 
@@ -216,9 +215,9 @@ class Chat:
         self._check_feedback(reasons, comment)
         wanted = self._task.completion(text)
         if not wanted:
-            raise InvalidInput("Your correction is empty. Write what the answer should have been, then send it again.")
+            raise InvalidInput(say("error.chat.correction_empty"))
         if wanted == self._task.completion(turn.content):
-            raise InvalidInput("Your correction is the answer itself. Change it to what it should have been.")
+            raise InvalidInput(say("error.chat.correction_same"))
 
         propose = self._proposal(who, turn, "correction", wanted, reasons, comment)
 
@@ -234,7 +233,7 @@ class Chat:
         self.answer(who, turn_id)
         outcome = self._task.outcome(check_text(statement, "statement", MOST_CORRECTION))
         if outcome is None:
-            raise InvalidInput(f"The task `{self._task.name}` runs no SQL. Set FLYWHEEL_TASK to `sql` for that.")
+            raise InvalidInput(say("error.chat.no_sql", task=self._task.name))
         return outcome
 
     def answer(self, who: Principal, turn_id: str) -> Turn:
@@ -245,14 +244,14 @@ class Chat:
         """One's own answer that a model gave. InvalidInput for a correction that stands in the place of one."""
         turn = self.answer(who, turn_id)
         if turn.details.get("corrects"):
-            raise InvalidInput("This is your own correction. Go back to the answer beside it to rate or correct that.")
+            raise InvalidInput(say("error.chat.own_correction"))
         return turn
 
     def _check_feedback(self, reasons: Sequence[str], comment: str) -> None:
         known = [key for key, _ in self._task.reasons]
         for reason in reasons:
             if reason not in known:
-                raise InvalidInput(f"There is no reason `{str(reason)[:60]}`. Give one of: {', '.join(known)}.")
+                raise InvalidInput(say("error.chat.no_reason", reason=str(reason)[:60], known=", ".join(known)))
         check_text(comment, "comment", MOST_COMMENT, empty=True)
 
     def _thumb_example(

@@ -20,6 +20,7 @@ from flywheel.roles import Principal
 from flywheel.serving.engine import Sampling
 from flywheel.tasks.build import Task
 from flywheel.threads import pair_of
+from flywheel.words.catalogue import say
 from storage.comparisons import ComparisonStore
 from storage.conversations import ConversationStore, Turn
 from storage.database import Database
@@ -75,12 +76,12 @@ class Comparing:
         second choice.
         """
         if verdict not in VERDICTS:
-            raise InvalidInput(f"`{str(verdict)[:40]}` is no choice. Give one of: {', '.join(VERDICTS)}.")
+            raise InvalidInput(say("error.compare.no_choice", verdict=str(verdict)[:40], known=", ".join(VERDICTS)))
         turn = self._chat.answer(who, turn_id)
         beside = self._conversations.turn(str(turn.details.get("beside")))
         pair = pair_of(turn, {beside.id: beside}) if beside else None
         if pair is None:
-            raise InvalidInput("There are no two answers here to choose from. Reload the page.")
+            raise InvalidInput(say("error.compare.no_pair"))
         taken = turn if verdict == "better" else pair[0]
         left = pair[1] if taken is pair[0] else pair[0]
         told = ("left" if taken is pair[0] else "right") if verdict == "better" else verdict

@@ -123,13 +123,11 @@ class Curation:
         reason = (keep.strip() or None) if held or self._flags(who, example) else None
         same = text == example.completion and reason == example.reason
         if example.state == "withdrawn" or (example.state == "approved" and same):
-            raise Conflict(meanwhile(example, "Nothing was changed"))
+            raise Conflict(meanwhile(example, say("error.example.unchanged")))
         if found := self.problem(example, text):
-            raise InvalidInput(f"This example cannot be approved: {found}. Change the completion, or reject it.")
+            raise InvalidInput(say("error.example.invalid", found=found))
         if held and not reason:
-            raise InvalidInput(
-                f"This example cannot be approved as it is: {held}. Redact it, or give a reason for keeping that."
-            )
+            raise InvalidInput(say("error.example.private", held=held))
         return self._decide(who, example, "approved", completion=text, reason=reason)
 
     def redact(
@@ -143,9 +141,9 @@ class Curation:
         text = example.completion if completion is None else completion
         prompt, text = redacted_prompt(example.prompt), redact(text).text
         if example.state == "withdrawn" or (prompt == example.prompt and text == example.completion):
-            raise Conflict("Nothing was found in this example that has to be redacted.")
+            raise Conflict(say("error.example.nothing_to_redact"))
         if example.state == "approved" and (found := self.problem(example, text)):
-            raise InvalidInput(f"The redacted example could not stay approved: {found}. Reopen it first.")
+            raise InvalidInput(say("error.example.redacted_invalid", found=found))
         try:
             return self._examples.redact(
                 example.id,
@@ -156,13 +154,13 @@ class Curation:
                 by=who.id,
             )
         except Stale as error:
-            raise Conflict(meanwhile(self._get(example.id), "Nothing was redacted")) from error
+            raise Conflict(meanwhile(self._get(example.id), say("error.example.not_redacted"))) from error
 
     def reject(self, who: Principal, example_id: str, reason: str, *, expected_event: str | None = None) -> Example:
         """Reject for a reason, in any words. Raises InvalidInput without one."""
         require(who, Role.REVIEWER)
         if not reason.strip():
-            raise InvalidInput("A rejection needs a reason. Say in a word or two why this must not be trained.")
+            raise InvalidInput(say("error.example.rejection_needs_reason"))
         return self._turn_down(who, example_id, "rejected", expected_event, reason.strip())
 
     def skip(self, who: Principal, example_id: str, *, expected_event: str | None = None) -> Example:
@@ -227,14 +225,14 @@ class Curation:
     ) -> Example:
         example = self._current(example_id, expected_event)
         if example.state == {"reopened": "pending"}.get(kind, kind):
-            raise Conflict(meanwhile(example, "Nothing was changed"))
+            raise Conflict(meanwhile(example, say("error.example.unchanged")))
         return self._decide(who, example, kind, reason=reason)
 
     def _current(self, example_id: str, expected_event: str | None) -> Example:
         # Whether its author allows learning from it is asked in the transaction, of all that is decided.
         example = self._known(example_id)
         if expected_event is not None and example.event_id != expected_event:
-            raise Conflict(meanwhile(example, "Your decision was not stored"))
+            raise Conflict(meanwhile(example, say("error.example.decision_lost")))
         return example
 
     def _decide(
@@ -251,7 +249,7 @@ class Curation:
                     example.id, kind, completion=completion, reason=reason, expected_event=example.event_id, by=who.id
                 )
         except Stale as error:
-            raise Conflict(meanwhile(self._get(example.id), "Your decision was not stored")) from error
+            raise Conflict(meanwhile(self._get(example.id), say("error.example.decision_lost"))) from error
         if self._leases:
             self._leases.release(example.id, who.id)
         return done
@@ -260,19 +258,16 @@ class Curation:
         """Raises Conflict while another reviewer has the item open."""
         other = self._leases.other(example_id, who.id) if self._leases else None
         if other is not None:
-            raise Conflict(
-                f"`{pseudonym(other)}` is looking at this example now. Take another one; it is free when they go on, "
-                "or after ten minutes without a sign of them."
-            )
+            raise Conflict(say("error.example.held", person=pseudonym(other)))
 
     def _known(self, example_id: str) -> Example:
         example = self._examples.get(example_id)
         if example is None:
-            raise NotFound(f"There is no example `{example_id[:60]}`. `python -m flywheel review list` names them.")
+            raise NotFound(say("error.example.unknown", example=example_id[:60]))
         return example
 
     def _get(self, example_id: str) -> Example:
         example = self._known(example_id)
         if self._examples.is_held(example):
-            raise NotFound(f"The author of example `{example_id}` does not allow learning from it. Leave it.")
+            raise NotFound(say("error.example.not_allowed", example=example_id))
         return example

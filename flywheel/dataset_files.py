@@ -13,6 +13,7 @@ from flywheel.errors import Unavailable
 from flywheel.formats import as_row
 from flywheel.rows import FrozenText, line
 from flywheel.splitting import SIDES
+from flywheel.words.catalogue import say
 from storage.files import fsync_dir, write_durable
 from trainers.job import write_manifest
 
@@ -41,7 +42,4 @@ def write_folder(folder: Path, rows: Sequence[FrozenText], facts: Mapping[str, A
         fsync_dir(folder.parent)
     except OSError as error:
         shutil.rmtree(beside, ignore_errors=True)
-        raise Unavailable(
-            f"The files of the dataset cannot be written to `{folder}` ({error.strerror}). "
-            "Free some space, or check the rights of the folder; then freeze again."
-        ) from error
+        raise Unavailable(say("error.dataset.files_unwritable", folder=folder, reason=error.strerror)) from error

@@ -20,6 +20,7 @@ from flywheel.roles import Principal, Role, require
 from flywheel.rows import line
 from flywheel.splitting import SIDES
 from flywheel.version import VERSION
+from flywheel.words.catalogue import say
 from storage.datasets import DatasetRow, DatasetVersion
 from storage.hub import Hub
 from storage.publications import Publication, PublicationStore
@@ -60,9 +61,7 @@ class DatasetPush:
         require(who, Role.OWNER)
         where = (repo or self.default_repo).strip()
         if not where:
-            raise InvalidInput(
-                "No repository is named. Set FLYWHEEL_HUB_REPO, for example to `alice/shop-sql`, or give --repo."
-            )
+            raise InvalidInput(say("error.hub.no_repository"))
         self._datasets.verify(who, dataset)
         shown = self._datasets.show(who, dataset, limit=None)
         yield f"{dataset}: looking at `{where}` on the Hub", None
@@ -110,10 +109,7 @@ class DatasetPush:
     ) -> Pushed:
         record = record_at(hub, repo, sha, RECORD, KIND)
         if record is None or record.get("content_hash") != version.content_hash:
-            raise Refused(
-                f"`{repo}` has a tag `{version.id}` that is not this version: it stands on commit {sha[:12]}. "
-                "Nothing was changed. Name another repository, or delete the tag on the Hub."
-            )
+            raise Refused(say("error.hub.tag_taken", repo=repo, tag=version.id, sha=sha[:12]))
         known = self._publications.published().get(version.id)
         if known is None or (known.repo, known.commit) != (repo, sha):
             # Done on the Hub by a try that could not write it down any more.
@@ -203,6 +199,4 @@ Content hash of the frozen version: `{version.content_hash}`.
 def _refuse_foreign(hub: Hub, repo: str) -> None:
     files = hub.files(repo, kind=KIND)
     if RECORD not in files and any(path.endswith((".jsonl", ".json", ".csv", ".parquet", ".arrow")) for path in files):
-        raise Refused(
-            f"`{repo}` holds a dataset that was not published from here. Nothing was changed. Name another repository."
-        )
+        raise Refused(say("error.hub.foreign_dataset", repo=repo))

@@ -23,6 +23,7 @@ from flywheel.rows import FrozenText, content_of
 from flywheel.splitting import SIDES, policy_words
 from flywheel.tasks.build import Task
 from flywheel.validity import Rules
+from flywheel.words.catalogue import say
 from storage.datasets import DatasetRow, DatasetStore, DatasetVersion
 from storage.errors import Stale
 from storage.examples import Example, ExampleStore
@@ -175,7 +176,7 @@ class Datasets:
         """Rows in their order, of one side or of all. Raises NotFound, InvalidInput."""
         version = self._get(who, dataset)
         if side is not None and side not in SIDES:
-            raise InvalidInput(f"There is no side `{side}`. Choose `train`, `validation` or `test`.")
+            raise InvalidInput(say("error.dataset.no_side", side=side))
         return self._store.rows(version.id, side=side, limit=limit, offset=offset)
 
     def withdrawn(self, who: Principal) -> dict[str, int]:
@@ -194,18 +195,13 @@ class Datasets:
         if _content_hash(self._store.rows(version.id)) != version.content_hash:
             problems.append("its rows in the database are not those that were frozen")
         if problems:
-            raise Damaged(
-                f"Dataset `{version.id}` is damaged: {'; '.join(problems)}. "
-                "Freeze the same rows again to have its files written anew."
-            )
+            raise Damaged(say("error.dataset.damaged", dataset=version.id, problems="; ".join(problems)))
 
     def _get(self, who: Principal, dataset: str) -> DatasetVersion:
         require(who, Role.REVIEWER)
         version = self._store.get(dataset)
         if version is None:
-            raise NotFound(
-                f"There is no dataset version `{dataset[:60]}`. `python -m flywheel datasets list` names them."
-            )
+            raise NotFound(say("error.dataset.unknown", dataset=dataset[:60]))
         return version
 
     def _restore_files(self, version: DatasetVersion) -> None:

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flywheel.roles import ANONYMOUS, Role
+from flywheel.words.catalogue import say
 
 JOIN = "/gradio_api/queue/join"
 FILE_EVENTS = {"data_import": Role.REVIEWER}
@@ -57,18 +58,18 @@ class EventGate:
             sent = json.loads(body)
             number, data, pointed = sent["fn_index"], sent.get("data"), sent.get("event_data")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return "The event is not understood. Reload the page and try again."
+            return say("error.event.not_understood")
         event = self._event_of(number) if type(number) is int else None
         if event is None:
-            return f"There is no event `{str(number)[:20]}`. Reload the page and try again."
+            return say("error.event.unknown", event=str(number)[:20])
         if not _is_whole(event, data, pointed):
-            return "The event is not whole. Reload the page and try again."
+            return say("error.event.not_whole")
         if not _names_a_file(data):
             return None
         who = getattr(HTTPConnection(scope).state, "who", ANONYMOUS)
         if event.name in FILE_EVENTS and who.role >= FILE_EVENTS[event.name] and not _names_an_address(data):
             return None
-        return "This event takes no file. Upload it on the Data page instead."
+        return say("error.event.no_file")
 
 
 def _is_whole(event: Event, data: Any, pointed: Any) -> bool:

@@ -19,6 +19,7 @@ from flywheel.roles import Principal, Role, require
 from flywheel.rows import line
 from flywheel.splitting import SIDES
 from flywheel.tags import TAGS, tagged
+from flywheel.words.catalogue import say
 from storage.consents import ConsentStore
 from storage.conversations import ConversationStore, Turn
 from storage.datasets import DatasetStore
@@ -66,10 +67,10 @@ def export_file(
     content = parquet.write(rows) if form == "parquet" else "".join(_lines(rows, form))
     try:
         if out.is_dir():
-            raise InvalidInput(f"`{out}` is a folder. Name a file in it.")
+            raise InvalidInput(say("error.file.is_folder", path=out))
         write_atomic(out, content)
     except OSError as error:
-        raise InvalidInput(f"`{out}` cannot be written ({error.strerror}). Name another file.") from error
+        raise InvalidInput(say("error.file.unwritable", out=out, reason=error.strerror)) from error
     return len(rows)
 
 
@@ -92,20 +93,20 @@ def export_lines(
     """
     form = _format(what, format)
     if form == "parquet":
-        raise InvalidInput("Parquet is no text. Export it into a file.")
+        raise InvalidInput(say("error.export.parquet_is_no_text"))
     return _lines(_rows(exporter, who, what, form, dataset, side), form)
 
 
 def _format(what: str, named: str | None) -> str:
     form = named or ("dpo" if what == "preferences" else "openai")
     if form not in FORMATS:
-        raise InvalidInput(f"`{form}` cannot be written. Choose one of {', '.join(f'`{f}`' for f in FORMATS)}.")
+        raise InvalidInput(say("error.export.no_form", form=form, known=", ".join(f"`{f}`" for f in FORMATS)))
     if what not in WHAT:
-        raise InvalidInput(f"There is no `{what}` to export. Choose one of {', '.join(f'`{w}`' for w in WHAT)}.")
+        raise InvalidInput(say("error.export.no_such", what=what, known=", ".join(f"`{w}`" for w in WHAT)))
     fitting = FORMATS_OF.get(what, FORMATS)
     if form not in fitting:
         listed = ", ".join(f"`{f}`" for f in fitting)
-        raise InvalidInput(f"`{form}` does not fit `{what}`. Choose one of {listed}.")
+        raise InvalidInput(say("error.export.form_unfit", form=form, what=what, listed=listed))
     return form
 
 
@@ -167,9 +168,9 @@ def _dataset(exporter: Exporter, dataset: str | None, side: str | None, format: 
     version = exporter.datasets.get(dataset) if dataset else exporter.datasets.latest()
     if version is None:
         missing = f"There is no dataset version `{dataset}`" if dataset else "Nothing is frozen yet"
-        raise NotFound(f"{missing}. `python -m flywheel datasets list` names them, `freeze` makes one.")
+        raise NotFound(say("error.export.no_dataset", missing=missing))
     if side is not None and side not in SIDES:
-        raise InvalidInput(f"There is no side `{side}`. Choose `train`, `validation` or `test`.")
+        raise InvalidInput(say("error.dataset.no_side", side=side))
     rows = exporter.datasets.rows(version.id, side=side)
     return _once(
         tagged(as_row(row.prompt, row.completion, format), row.tags, format) for row in rows if not row.withdrawn

@@ -19,6 +19,7 @@ from flywheel.rows import as_sent, content_of, why_unusable
 from flywheel.splitting import SIDES, Entry, Side, Split, split
 from flywheel.tasks.build import Task
 from flywheel.validity import Message, Rules
+from flywheel.words.catalogue import say
 from storage.examples import Example
 
 SHOWN_PAIRS = 5
@@ -75,7 +76,7 @@ def gather(
     tested and trained.
     """
     if not approved:
-        raise InvalidInput("Nothing is approved yet, so there is nothing to freeze. Approve corrections in Review.")
+        raise InvalidInput(say("error.freeze.nothing_approved"))
     refused: dict[str, str] = {}
     usable: dict[str, _Candidate] = {}
     for example in approved:
@@ -194,21 +195,22 @@ def _require_training_rows(rows: Sequence[FrozenRow], refused: Mapping[str, str]
     if any(row.side == "train" for row in rows):
         return
     if rows:
-        raise InvalidInput(
-            f"All {len(rows)} usable rows are held out, so none is left to train on. "
-            "Approve at least one correction, then freeze again."
-        )
+        raise InvalidInput(say("error.freeze.all_held_out", count=len(rows)))
     reasons = "; ".join(f"`{id}`: {reason}" for id, reason in list(refused.items())[:SHOWN_PAIRS])
-    raise InvalidInput(
-        f"None of the {len(refused)} approved examples can be used ({reasons}). Correct one, then freeze."
-    )
+    raise InvalidInput(say("error.freeze.none_usable", count=len(refused), reasons=reasons))
 
 
 def _clash(clashes: Sequence[tuple[Entry, Entry]], usable: Mapping[str, _Candidate]) -> str:
     pairs = "; ".join(
-        f"“{question(usable[one.id].sent)[:80]}” is for `{one.fixed or one.placed}` as `{one.id}` "
-        f"and for `{other.fixed or other.placed}` as `{other.id}`"
+        say(
+            "error.freeze.clash_pair",
+            question=question(usable[one.id].sent)[:80],
+            side=one.fixed or one.placed,
+            example=one.id,
+            other_side=other.fixed or other.placed,
+            other=other.id,
+        )
         for one, other in clashes[:SHOWN_PAIRS]
     )
-    more = f", and {len(clashes) - SHOWN_PAIRS} more" if len(clashes) > SHOWN_PAIRS else ""
-    return f"The same question stands on two sides: {pairs}{more}. Reject one example of each pair, then freeze again."
+    more = say("error.freeze.clash_more", count=len(clashes) - SHOWN_PAIRS) if len(clashes) > SHOWN_PAIRS else ""
+    return say("error.freeze.clash", pairs=pairs, more=more)

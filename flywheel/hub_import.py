@@ -13,6 +13,7 @@ from flywheel.errors import InvalidInput
 from flywheel.imports import Importer, ImportReport, importing
 from flywheel.merging import Step
 from flywheel.roles import Principal, Role, require
+from flywheel.words.catalogue import say
 from storage.hub import Hub
 
 PREFIX = "hf://datasets/"
@@ -92,15 +93,18 @@ def _holds_rows(path: str) -> bool:
 def _refuse_unreadable(repo: str, sizes: dict[str, int]) -> None:
     if not sizes:
         listed = ", ".join(f"`{suffix}`" for suffix in SUFFIXES)
-        raise InvalidInput(
-            f"`{repo}` holds no file of rows in a known format ({listed}); code of a dataset is never run. "
-            "Convert it to Parquet on the Hub, or download and convert it yourself."
-        )
+        raise InvalidInput(say("error.hub.no_rows_file", repo=repo, listed=listed))
     total = sum(sizes.values())
     if total > MOST_BYTES or len(sizes) > MOST_FILES:
         raise InvalidInput(
-            f"`{repo}` holds {len(sizes):,} files of {total / 1e9:,.1f} GB, and at most {MOST_FILES:,} files of "
-            f"{MOST_BYTES / 1e9:.0f} GB are fetched. Download the files you want and import those."
+            say(
+                "error.hub.too_much",
+                repo=repo,
+                count=f"{len(sizes):,}",
+                size=f"{total / 1e9:,.1f}",
+                most=f"{MOST_FILES:,}",
+                most_size=f"{MOST_BYTES / 1e9:.0f}",
+            )
         )
 
 

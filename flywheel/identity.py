@@ -17,6 +17,7 @@ from typing import Any
 from flywheel.errors import Forbidden, InvalidInput
 from flywheel.roles import ANONYMOUS, Principal, Role
 from flywheel.settings import Settings
+from flywheel.words.catalogue import say
 
 COOKIE = "flywheel"
 DAY = 86_400
@@ -74,12 +75,9 @@ class Identity:
         if role is Role.OWNER:
             return self._owner_token.decode()
         if role is not Role.REVIEWER:
-            raise InvalidInput(f"There is no link for the role `{role.name.lower()}`. Ask for `reviewer` or `owner`.")
+            raise InvalidInput(say("error.access.no_role", role=role.name.lower()))
         if not NAME.fullmatch(name):
-            raise InvalidInput(
-                f"The name of a reviewer is `{name[:60]}`, and their decisions are kept under it. "
-                "Give `--name` 1 to 40 letters, digits, dots, dashes or underscores."
-            )
+            raise InvalidInput(say("error.access.reviewer_name", name=name[:60]))
         return self._seal("login", Principal(f"{REVIEWER_ID}{name}", role), LINK_DAYS)
 
     def enter(self, token: str) -> Principal:
@@ -88,10 +86,7 @@ class Identity:
             return Principal(OWNER_ID, Role.OWNER)
         who = self._open("login", token)
         if who is None:
-            raise Forbidden(
-                "This sign-in link is wrong or too old. Take the one Flywheel prints at its start, "
-                "or make a new one with `python -m flywheel login-link`."
-            )
+            raise Forbidden(say("error.access.bad_link"))
         return who
 
     def is_owner_token(self, token: str) -> bool:

@@ -21,6 +21,7 @@ from flywheel.rows import why_unusable
 from flywheel.splitting import SIDES
 from flywheel.tasks.build import Task
 from flywheel.validity import Rules
+from flywheel.words.catalogue import say
 from storage.examples import ExampleStore, NewExample
 
 MOST_BYTES = 50 * 1000 * 1000
@@ -90,18 +91,16 @@ def importing(
     require(who, Role.REVIEWER)
     try:
         if path.is_dir():
-            raise InvalidInput(f"`{path}` is a folder. Name a file in it.")
+            raise InvalidInput(say("error.file.is_folder", path=path))
         if path.exists() and not path.is_file():
-            raise InvalidInput(f"`{path}` is a device or a pipe. Write its content to a file and name that.")
+            raise InvalidInput(say("error.file.is_device", path=path))
         size = path.stat().st_size
         reading = _Reading(importer, who, name or path.name, size, lambda: path.open("rb"), split, approved)
         return (yield from reading.run(format))
     except FileNotFoundError as error:
-        raise InvalidInput(
-            f"There is no file `{path}`. Check the name, seen from where the app was started."
-        ) from error
+        raise InvalidInput(say("error.file.missing", path=path)) from error
     except OSError as error:
-        raise InvalidInput(f"`{path}` cannot be read ({error.strerror}). Check its rights.") from error
+        raise InvalidInput(say("error.file.unreadable", path=path, reason=error.strerror)) from error
 
 
 def import_bytes(
@@ -137,8 +136,12 @@ def importing_upload(
 def _refuse_large(name: str, size: int) -> None:
     if size > MOST_BYTES:
         raise InvalidInput(
-            f"`{name}` has {size / 1e6:,.0f} MB, and {MOST_BYTES / 1e6:.0f} MB are taken by this page. "
-            f"Larger ones are taken by the command `python -m flywheel import {name}`."
+            say(
+                "error.import.too_large",
+                name=name,
+                size=f"{size / 1e6:,.0f}",
+                most=f"{MOST_BYTES / 1e6:.0f}",
+            )
         )
 
 
@@ -160,7 +163,7 @@ class _Reading:
         approved: bool,
     ) -> None:
         if split is not None and split not in SIDES:
-            raise InvalidInput(f"There is no side `{split}`. Choose `train`, `validation` or `test`.")
+            raise InvalidInput(say("error.dataset.no_side", side=split))
         self._examples, self._task, self._rules = importer.examples, importer.task, importer.rules()
         self._by, self._name, self._size, self._open = who.id, name, size, opener
         self._split, self._state = split, "approved" if approved else "pending"
@@ -188,7 +191,7 @@ class _Reading:
                     continue
                 break
         if not self._good and not self._report.bad and not self._report.added + self._report.duplicates:
-            raise InvalidInput(f"`{self._name}` has no rows. Give a file with one example a line.")
+            raise InvalidInput(say("error.import.no_rows", name=self._name))
         self._store()
         return self._report
 
@@ -196,11 +199,11 @@ class _Reading:
         known = (*FORMATS, *READ_ONLY)
         if named is not None:
             if named not in known:
-                raise InvalidInput(f"There is no format `{named}`. Choose one of {', '.join(f'`{f}`' for f in known)}.")
+                raise InvalidInput(say("error.import.no_format", form=named, known=", ".join(f"`{f}`" for f in known)))
             return named
         suffix = Path(self._name).suffix.lower()
         if suffix not in SUFFIXES:
-            raise InvalidInput(f"`{self._name}` ends in none of {', '.join(SUFFIXES)}. Name its format, or rename it.")
+            raise InvalidInput(say("error.import.no_suffix", name=self._name, known=", ".join(SUFFIXES)))
         if by_suffix := SUFFIXES[suffix]:
             return by_suffix
         with self._open() as file:

@@ -18,6 +18,7 @@ from flywheel.queue_entries import Entry, Filters
 from flywheel.roles import Principal, Role, require
 from flywheel.second_eyes import Agreement, SecondEyes, Standing, standing
 from flywheel.tags import clean_tag
+from flywheel.words.catalogue import say
 from storage.datasets import DatasetStore
 from storage.examples import Example
 from storage.queue import QueueStore
@@ -146,7 +147,7 @@ class Inbox:
         id = item.example.id
         entry = self._queue.get(id)
         if entry is None:
-            raise NotFound(f"There is no example `{id[:60]}`. Load the page again.")
+            raise NotFound(say("error.example.gone", example=id[:60]))
         return replace(
             item,
             tags=entry.record.tags,
@@ -197,7 +198,7 @@ class Inbox:
         tag = clean_tag(tag)
         for id in ids:
             if self._queue.get(id) is None:
-                raise NotFound(f"There is no example `{id[:60]}`. `python -m flywheel review list` names them.")
+                raise NotFound(say("error.example.unknown", example=id[:60]))
         return self._tags.mark(list(dict.fromkeys(ids)), tag, "added" if on else "removed", by=who.id)
 
     def set_tags(self, who: Principal, example_id: str, tags: Sequence[str]) -> list[str]:
@@ -205,7 +206,7 @@ class Inbox:
         require(who, Role.REVIEWER)
         entry = self._queue.get(example_id)
         if entry is None:
-            raise NotFound(f"There is no example `{example_id[:60]}`. Load the page again.")
+            raise NotFound(say("error.example.gone", example=example_id[:60]))
         wanted = {clean_tag(tag) for tag in tags if tag.strip()}
         for tag in wanted - set(entry.record.tags):
             self._tags.mark([example_id], tag, by=who.id)
@@ -247,13 +248,13 @@ class Inbox:
 
 def _check(filters: Filters, order: str, after: str | None) -> None:
     if order not in ORDERS:
-        raise InvalidInput(f"There is no order `{order[:60]}`. Choose one of {', '.join(ORDERS)}.")
+        raise InvalidInput(say("error.review.no_order", order=order[:60], known=", ".join(ORDERS)))
     if filters.state not in STATES:
-        raise InvalidInput(f"There is no state `{filters.state[:60]}`. Choose one of {', '.join(STATES)}.")
+        raise InvalidInput(say("error.review.no_state", state=filters.state[:60], known=", ".join(STATES)))
     if len(filters.text) > MOST_TEXT:
-        raise InvalidInput(f"The text to search for has {len(filters.text)} characters, and {MOST_TEXT} are the most.")
+        raise InvalidInput(say("error.review.long_search", count=len(filters.text), most=MOST_TEXT))
     if after is not None and order == "value" and not re.fullmatch(r"\d{1,9}\.\w+", after):
-        raise InvalidInput(f"`{after[:60]}` is no place in this order. Begin with the first page.")
+        raise InvalidInput(say("error.review.no_place", place=after[:60]))
 
 
 def _listed(entry: Entry) -> Listed:

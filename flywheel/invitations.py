@@ -66,7 +66,7 @@ class Invitations:
         require(who, Role.OWNER)
         _check(name)
         if name not in {made.name for made in self._store.all()}:
-            raise NotFound(f"Nobody was invited as `{name}`. `python -m flywheel reviewers list` names who was.")
+            raise NotFound(say("error.access.not_invited", name=name))
         with self._lock:
             self._store.revoke(name, by=who.id)
             self._revoked[name] = datetime.now(UTC).timestamp()
@@ -97,10 +97,7 @@ class Invitations:
 
 def _check(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise InvalidInput(
-            f"The name of a reviewer is `{name[:60]}`, and their decisions are kept under it. "
-            "Give `--name` 1 to 40 letters, digits, dots, dashes or underscores."
-        )
+        raise InvalidInput(say("error.access.reviewer_name", name=name[:60]))
 
 
 def _state(made: Invitation) -> str:

@@ -4,18 +4,10 @@ from dataclasses import dataclass, field
 
 from flywheel.tasks.sql import SqlOutcome
 from flywheel.worddiff import Part
+from flywheel.words.catalogue import say
 from storage.conversations import Turn
 from storage.examples import Example
 from storage.queue import Vote
-
-DONE = {
-    "approved": "approved",
-    "rejected": "rejected",
-    "skipped": "skipped",
-    "quarantined": "put aside",
-    "withdrawn": "withdrawn by its author",
-    "pending": "changed or put back into the inbox",
-}
 
 
 @dataclass(frozen=True)
@@ -53,11 +45,14 @@ class Item:
 def meanwhile(example: Example, consequence: str) -> str:
     """Who did what, and when: the sentence for a decision that came too late."""
     if example.decided_by is None or example.decided_at is None:
-        return f"This example was changed by its author meanwhile. {consequence}; look at it again, then decide."
+        return say("error.example.changed", consequence=consequence)
     at = example.decided_at
-    return (
-        f"This example was {DONE[example.state]} by `{pseudonym(example.decided_by)}` on {at:%Y-%m-%d} at "
-        f"{at:%H:%M:%S} UTC. {consequence}; look at it again, then decide."
+    return say(
+        f"error.example.done.{example.state}",
+        person=pseudonym(example.decided_by),
+        day=f"{at:%Y-%m-%d}",
+        time=f"{at:%H:%M:%S}",
+        consequence=consequence,
     )
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.roles import Principal, Role, require
+from flywheel.words.catalogue import say
 from storage.keys import Key, KeyStore
 
 PREFIX = "fw-"
@@ -55,11 +56,9 @@ class Keys:
         """
         require(who, Role.OWNER)
         if role not in ROLES:
-            raise InvalidInput(f"There is no role `{role}` for a key. Give one of: {', '.join(ROLES)}.")
+            raise InvalidInput(say("error.access.no_key_role", role=role, known=", ".join(ROLES)))
         if name and not NAME.fullmatch(name):
-            raise InvalidInput(
-                f"The name is `{name[:60]}`. Give 1 to 40 letters, digits, spaces, dots, dashes or underscores."
-            )
+            raise InvalidInput(say("error.access.key_name", name=name[:60]))
         secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
         with self._lock:
             made = self._store.create(role=role, name=name, digest=_digest(secret), learning=learning, by=who.id)
@@ -113,7 +112,7 @@ class Keys:
     def _known(self, key_id: str) -> Key:
         known = next((key for key in self._by_digest.values() if key.id == key_id), None)
         if known is None:
-            raise NotFound(f"There is no key `{key_id}`. `python -m flywheel keys list` names them.")
+            raise NotFound(say("error.access.no_key", id=key_id))
         return known
 
     def used(self, key: str) -> None:

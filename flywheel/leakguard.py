@@ -9,6 +9,7 @@ from typing import Protocol
 
 from flywheel.neighbours import normalise
 from flywheel.validity import Message
+from flywheel.words.catalogue import say
 
 PINNED_ITSELF = "it is a pinned test, which is never trained on"
 SHOWN = 5
@@ -68,7 +69,7 @@ def leaks(rows: Sequence[Placed], reserved: Asked) -> list[str]:
         if row.side == "train":
             learnt.setdefault(normalise(question(row.prompt)), row)
     found = [
-        f"“{text[:80]}” is for `train` as `{row.example_id}`, and {why}"
+        say("error.freeze.leak_reserved", question=text[:80], example=row.example_id, why=why)
         for text, row in learnt.items()
         if (why := reserved.why(text))
     ]
@@ -76,14 +77,12 @@ def leaks(rows: Sequence[Placed], reserved: Asked) -> list[str]:
         text = normalise(question(row.prompt))
         if row.side != "train" and text in learnt:
             other = learnt[text].example_id
-            found.append(f"“{text[:80]}” is for `train` as `{other}` and for `{row.side}` as `{row.example_id}`")
+            pair = {"side": "train", "example": other, "other_side": row.side, "other": row.example_id}
+            found.append(say("error.freeze.clash_pair", question=text[:80], **pair))
     return found
 
 
 def words(found: Sequence[str]) -> str:
     """What a person is told of pairs that were found."""
-    more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return (
-        f"What is tested would be trained: {'; '.join(found[:SHOWN])}{more}. "
-        "Reject one example of each pair, then freeze again."
-    )
+    more = say("error.freeze.clash_more", count=len(found) - SHOWN) if len(found) > SHOWN else ""
+    return say("error.freeze.leak", pairs="; ".join(found[:SHOWN]), more=more)

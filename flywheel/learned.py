@@ -12,6 +12,7 @@ from datetime import datetime
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.roles import Principal, Role, require
 from flywheel.runfiles import CORRECTED, read_suites
+from flywheel.words.catalogue import say
 from storage.datasets import DatasetStore, Placed
 from storage.examples import Example, ExampleStore
 from storage.feedback import Corrected, FeedbackStore
@@ -130,7 +131,7 @@ class Learned:
         """This person knows what the version has learned: it is not told again."""
         require(who, Role.GUEST)
         if self._versions.get(version) is None:
-            raise InvalidInput(f"There is no version `{version[:60]}`. Reload the page.")
+            raise InvalidInput(say("error.version.gone", version=version[:60]))
         self._notices.put_away(f"{NOTICE}{version}", by=who.id)
 
     def question(self, who: Principal, turn_id: str) -> str:
@@ -138,7 +139,7 @@ class Learned:
         require(who, Role.GUEST)
         found = next((c for c in self._feedback.corrected_by(who.id) if c.correction.turn_id == turn_id), None)
         if found is None:
-            raise NotFound("There is no such correction of yours. Open Corrections and choose one of the list.")
+            raise NotFound(say("error.correction.unknown"))
         return found.question
 
     def _lessons(self, person: str) -> tuple[list[Lesson], _Promoted]:

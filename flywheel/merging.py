@@ -23,6 +23,7 @@ from flywheel.programs import MERGE
 from flywheel.roles import Principal, Role, require
 from flywheel.runfiles import CORRECTED, GENERAL, SUITE_FILES, read_rows
 from flywheel.versions import Versions
+from flywheel.words.catalogue import say
 from storage.files import fsync_dir
 from storage.home import Home
 from storage.versions import Version
@@ -103,7 +104,7 @@ class Merging:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         if not self._busy.acquire(blocking=False):
-            raise Conflict("Another version is being merged. Wait for that to end.")
+            raise Conflict(say("error.merge.busy"))
         try:
             yield
         finally:
@@ -136,8 +137,7 @@ class Merging:
             )
         except OSError as error:
             raise Unavailable(
-                f"{version.id} cannot be merged: `{folder}` cannot be written ({error.strerror}). Free some space, or "
-                "check the rights of the folder; then try again."
+                say("error.merge.folder_unwritable", version=version.id, folder=folder, reason=error.strerror)
             ) from error
 
     def _follow(self, name: str, folder: Path) -> Generator[Step, None, None]:
@@ -166,10 +166,7 @@ class Merging:
         for path in [folder / f"{side}.jsonl" for side in ("test", *SIDES) for folder in (run, dataset)]:
             _add(found, path, LEAST_PROMPTS - len(found))
         if not found:
-            raise Damaged(
-                f"{version.id} cannot be merged: no question is left to compare the merged model on, neither in "
-                f"`{run}` nor in `{dataset}`. Restore them from a backup, or train again."
-            )
+            raise Damaged(say("error.merge.no_questions", version=version.id, run=run, dataset=dataset))
         return list(found.values())
 
 
@@ -199,10 +196,10 @@ def _check(name: str, folder: Path) -> None:
     outcome = read_outcome(folder)
     if outcome is None:
         signal = programs.killed_by(folder, MERGE)
-        how = "was killed, as a machine does that runs out of memory" if signal == 9 else "ended without saying how"
-        raise Unavailable(f"{name} could not be merged: the program {how}. Look at `{folder / 'log.txt'}`.")
+        how = "killed" if signal == 9 else "ended"
+        raise Unavailable(say(f"error.merge.{how}", name=name, path=folder / "log.txt"))
     if outcome.state == "cancelled":
-        raise Conflict(f"The merge of {name} was cancelled.")
+        raise Conflict(say("error.merge.cancelled", name=name))
     if outcome.state == "failed":
         shutil.rmtree(folder)
         refused = outcome.reason.startswith(UNLIKE)
@@ -220,11 +217,9 @@ def _is_there(out: Path, wanted: dict[str, str | None]) -> bool:
 
 def _refuse_foreign(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise InvalidInput(f"`{out}` is a file. Name a folder that does not exist yet.")
+        raise InvalidInput(say("error.merge.out_is_file", out=out))
     if out.is_dir() and any(out.iterdir()):
-        raise Conflict(
-            f"`{out}` is not empty, and what lies there is not this merge. Name another folder, or empty it."
-        )
+        raise Conflict(say("error.merge.out_in_use", out=out))
 
 
 def _copy_out(model: Path, out: Path) -> None:
@@ -243,9 +238,6 @@ def _copy_out(model: Path, out: Path) -> None:
         part.rename(out)
         fsync_dir(out.parent)
     except OSError as error:
-        raise Unavailable(
-            f"The merged model cannot be written to `{out}` ({error.strerror}). Free some space, or name a folder you "
-            "may write; then try again."
-        ) from error
+        raise Unavailable(say("error.merge.out_unwritable", out=out, reason=error.strerror)) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from flywheel.errors import InvalidInput
 from flywheel.readers import Rows
+from flywheel.words.catalogue import say
 
 COLUMNS = frozenset(
     ("messages", "conversations", "prompt", "completion", "label", "chosen", "rejected", "instruction", "input")
@@ -62,13 +63,15 @@ def write(rows: Sequence[dict[str, Any]]) -> bytes:
 def _check(metadata: Any, schema: Any, name: str, size: int) -> list[str]:
     """The columns to read. Looks at what the file says of itself before anything is unpacked."""
     if metadata.num_columns > MOST_COLUMNS:
-        raise InvalidInput(f"`{name}` has {metadata.num_columns:,} columns, and at most {MOST_COLUMNS:,} are taken.")
+        raise InvalidInput(
+            say("error.parquet.columns", name=name, count=f"{metadata.num_columns:,}", most=f"{MOST_COLUMNS:,}")
+        )
     if metadata.num_rows > MOST_ROWS:
-        raise InvalidInput(f"`{name}` has {metadata.num_rows:,} rows, and at most {MOST_ROWS:,} are taken. Split it.")
+        raise InvalidInput(say("error.parquet.rows", name=name, count=f"{metadata.num_rows:,}", most=f"{MOST_ROWS:,}"))
     wanted = [column for column in schema.names if column in COLUMNS]
     if not wanted:
         listed = ", ".join(f"`{column[:40]}`" for column in schema.names[:5])
-        raise InvalidInput(f"`{name}` has none of the columns of a known format, only {listed}. Rename its columns.")
+        raise InvalidInput(say("error.parquet.no_known_columns", name=name, listed=listed))
     total = 0
     for group in range(metadata.num_row_groups):
         for index in range(metadata.num_columns):
@@ -78,8 +81,12 @@ def _check(metadata: Any, schema: Any, name: str, size: int) -> list[str]:
             total += chunk.total_uncompressed_size
             if not 0 <= chunk.total_uncompressed_size <= MOST_CHUNK or total > max(size, 1_000) * MOST_PACKED:
                 raise InvalidInput(
-                    f"`{name}` would unpack to more than can be read safely ({total / 1e6:,.0f} MB from "
-                    f"{size / 1e6:,.1f} MB). Write it anew with smaller row groups, or as JSON lines."
+                    say(
+                        "error.parquet.unpacks",
+                        name=name,
+                        total=f"{total / 1e6:,.0f}",
+                        size=f"{size / 1e6:,.1f}",
+                    )
                 )
     return wanted
 
@@ -92,6 +99,4 @@ def _in_words(name: str) -> Iterator[None]:
         yield
     except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise InvalidInput(
-            f"`{name}` cannot be read as Parquet ({reason}). Write it anew, or as JSON lines."
-        ) from error
+        raise InvalidInput(say("error.parquet.unreadable", name=name, reason=reason)) from error

@@ -10,6 +10,7 @@ from datetime import datetime
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.items import pseudonym
 from flywheel.roles import Principal, Role, require
+from flywheel.words.catalogue import say
 from storage.examples import Example, ExampleStore
 from storage.pins import PinStore
 
@@ -63,10 +64,7 @@ class Pins:
         for example_id in ids:
             example = self._get(example_id)
             if example.state not in PINNABLE:
-                raise InvalidInput(
-                    f"Example `{example_id}` is `{example.state}`. Only what is approved can be pinned: "
-                    f"`python -m flywheel review approve {example_id} --pin`."
-                )
+                raise InvalidInput(say("error.pin.not_approved", example=example_id, state=example.state))
         return self._pins.mark(ids, "pinned", by=who.id)
 
     def remove(self, who: Principal, ids: Sequence[str]) -> int:
@@ -75,7 +73,7 @@ class Pins:
         by = {pin.example_id: pin.by for pin in self._pins.list()}
         for example_id in ids:
             if example_id not in by:
-                raise NotFound(f"Example `{example_id[:60]}` is not pinned. `python -m flywheel pins list` names them.")
+                raise NotFound(say("error.pin.unknown", example=example_id[:60]))
             if by[example_id] != who.id:
                 require(who, Role.OWNER)
         return self._pins.mark(ids, "removed", by=who.id)
@@ -88,5 +86,5 @@ class Pins:
     def _get(self, example_id: str) -> Example:
         example = self._examples.get(example_id)
         if example is None or self._examples.is_held(example):
-            raise NotFound(f"There is no example `{example_id[:60]}`. `python -m flywheel review list` names them.")
+            raise NotFound(say("error.example.unknown", example=example_id[:60]))
         return example

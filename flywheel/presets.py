@@ -10,6 +10,7 @@ from typing import Any
 
 from flywheel.base_model import BaseModel
 from flywheel.errors import InvalidInput
+from flywheel.words.catalogue import say
 from trainers.job import Job, JobError, Replay, preset
 from trainers.weights import no_four_bit
 
@@ -50,7 +51,7 @@ def plan(
     then, unless 4 bits were asked for by name.
     """
     if method != "sft":
-        raise InvalidInput(f"There is no method `{method}` here. Use `sft`.")
+        raise InvalidInput(say("error.run.no_method", method=method))
     values = _checked(overrides)
     try:
         fields: dict[str, Any] = preset(name, starter=base.is_starter)
@@ -59,7 +60,7 @@ def plan(
         share = values.pop("replay_share", REPLAY_SHARE if base.is_starter else 0.0)
         problem = no_four_bit() if four_bit_problem is None else four_bit_problem
         if problem and values.get("quantization") == "nf4":
-            raise InvalidInput(f"`quantization` is `nf4`. {problem} Set it to `none` for a plain LoRA.")
+            raise InvalidInput(say("error.run.no_quantization", problem=problem))
         fields |= {"quantization": "none", **values} if problem else values
         quantised = fields.setdefault("quantization", "nf4") != "none"
         return Job(
@@ -89,26 +90,26 @@ def recorded(job: Job) -> dict[str, Any]:
 
 def _checked(overrides: Mapping[str, object]) -> dict[str, Any]:
     if "epochs" in overrides and "max_steps" in overrides:
-        raise InvalidInput("`epochs` and `max_steps` both say how long to train. Set one of them.")
+        raise InvalidInput(say("error.run.epochs_and_steps"))
     return {key: _value(key, given) for key, given in overrides.items()}
 
 
 def _value(key: str, given: object) -> Any:
     if key not in KINDS:
-        raise InvalidInput(f"There is no setting `{key}` of a run. Use one of: {', '.join(KINDS)}.")
+        raise InvalidInput(say("error.run.no_setting", name=key, known=", ".join(KINDS)))
     kind = KINDS[key]
     if kind is str:
         return str(given)
     try:
         return kind(str(given).strip())
     except ValueError as error:
-        wanted = "a whole number" if kind is int else "a number"
-        raise InvalidInput(f"`{key}` is `{given}`. Give {wanted}.") from error
+        bad = "bad_count" if kind is int else "bad_number"
+        raise InvalidInput(say(f"error.run.{bad}", name=key, value=given)) from error
 
 
 def _replay(base: BaseModel, share: float) -> Replay | None:
     if base.is_starter:
         return Replay(REPLAY_FILE, share)
     if share:
-        raise InvalidInput(f"`replay_share` is `{share:g}`, and only the starter brings rows to replay. Leave it out.")
+        raise InvalidInput(say("error.run.no_replay", share=f"{share:g}"))
     return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.roles import Principal, Role, require
+from flywheel.words.catalogue import say
 from storage.consents import CHOICES, ConsentStore, unasked
 from storage.conversations import ConversationStore
 from storage.database import Database
@@ -91,7 +92,7 @@ class Privacy:
         """Allow learning (`yes`) or not (`no`): for all the caller wrote and will write, until the next choice."""
         require(who, Role.GUEST)
         if choice not in CHOICES:
-            raise InvalidInput(f"`{choice}` is no choice. Give `yes` or `no`.")
+            raise InvalidInput(say("error.privacy.no_choice", choice=choice))
         self._consents.choose(who.id, choice, by=who.id)
         return self.learning(who)
 
@@ -147,7 +148,7 @@ class Privacy:
         turn = self._conversations.turn(place)
         found = self._conversations.conversation(turn.conversation_id if turn else place)
         if found is None or found.owner != who.id or found.deleted:
-            raise NotFound("There is no such conversation of yours. Start a new one, or reload the page.")
+            raise NotFound(say("error.conversation.unknown"))
         return found.id
 
     def _found(self, user: str) -> tuple[str, dict[str, list[str]]]:
@@ -155,10 +156,7 @@ class Privacy:
             ids = self._personal.ids(kind + user)
             if user and any(ids.values()):
                 return kind + user, ids
-        raise NotFound(
-            f"Nothing is stored of `{user[:80]}`. Give `guest:<id>`, `hf:<name>` or `key:<id>`, "
-            "as `python -m flywheel review list --json` names authors (`created_by`)."
-        )
+        raise NotFound(say("error.privacy.nobody", user=user[:80]))
 
     def _copies(self) -> list[str]:
         """Made before a new step, or when something was damaged."""

@@ -28,6 +28,7 @@ from flywheel.release_state import (
 from flywheel.roles import Principal, Role, require
 from flywheel.standing import VersionView
 from flywheel.versions import Versions
+from flywheel.words.catalogue import say
 from storage.hub import Hub
 from storage.publications import Publication, PublicationStore
 
@@ -115,13 +116,11 @@ class Publishing:
         require(who, Role.OWNER)
         where = (repo or self._repo).strip()
         if not where:
-            raise InvalidInput(
-                "No repository is named. Set FLYWHEEL_HUB_REPO, for example to `alice/shop-sql`, or give --repo."
-            )
+            raise InvalidInput(say("error.hub.no_repository"))
         with self._changing:
             if self._thread is not None and self._thread.is_alive():
                 at = self._progress
-                raise Conflict(f"{at.version if at else 'A version'} is being published. Wait for that to end.")
+                raise Conflict(say("error.publish.busy", version=at.version if at else say("error.publish.a_version")))
             self._versions.sound(who, name)
             order = _Order(who, self._versions.show(who, name), where, public)
             refuse_unpassed(order.view)
@@ -157,7 +156,7 @@ class Publishing:
         except Exception:
             # The thread's outermost edge.
             log.exception("publishing %s failed", order.name)
-            self._fail(Unavailable(f"{order.name} could not be published; the log of the app says why."))
+            self._fail(Unavailable(say("error.publish.failed", version=order.name)))
 
     def _fail(self, error: Exception) -> None:
         assert self._progress is not None
@@ -165,7 +164,7 @@ class Publishing:
 
     def _tell(self, words: str, fraction: float | None = None) -> None:
         if self._closing.is_set():
-            raise Unavailable("The app is stopping. Publish again when it runs: it goes on where it was.")
+            raise Unavailable(say("error.publish.stopping"))
         self._show(words, fraction)
 
     def _show(self, words: str, fraction: float | None) -> None:
@@ -233,10 +232,7 @@ class Publishing:
         lineage = lineage_at(hub, order.repo, sha)
         wanted = order.view.version.adapter_sha256
         if lineage is None or lineage.get("adapter_sha256") != wanted:
-            raise Refused(
-                f"`{order.repo}` has a tag `{order.name}` that is not this version: it stands on commit {sha[:12]}. "
-                "Nothing was changed. Name another repository, or delete the tag on the Hub."
-            )
+            raise Refused(say("error.hub.tag_taken", repo=order.repo, tag=order.name, sha=sha[:12]))
         known = self._publications.published().get(order.name)
         if known is not None and (known.repo, known.commit) == (order.repo, sha):
             words = f"{order.name} is published already: `{order.repo}` at `{order.name}`, commit {sha[:12]}."
@@ -261,4 +257,4 @@ def refuse_unpassed(view: VersionView) -> None:
         return
     if view.verdict.state != "passed":
         told = " ".join(view.verdict.blocking or view.verdict.reasons)
-        raise Refused(f"{view.version.id} is not published: the gate says `{view.verdict.state}`. {told}")
+        raise Refused(say("error.publish.gate", version=view.version.id, state=view.verdict.state, told=told))

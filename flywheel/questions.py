@@ -20,6 +20,7 @@ from flywheel.serving.engine import Engine, Sampling, Stream
 from flywheel.tasks.build import Task
 from flywheel.tasks.tokens import neutralise_messages
 from flywheel.tree import path_through, shown_path
+from flywheel.words.catalogue import say
 from storage.consents import ConsentStore
 from storage.conversations import ConversationStore, Turn
 from storage.database import Database
@@ -98,7 +99,7 @@ class Questions:
     def _answer(self, question: Question, claimed: list[str], beside: Side | None) -> Iterator[Update]:
         ready, words = self._engine.ready()
         if not ready:
-            raise Unavailable(f"The model does not answer yet: {words}. Try again when it is ready.")
+            raise Unavailable(say("error.model.not_yet", words=words))
         before = self._before(question)
         sampling = _seeded(self._sampling(question))
         stream, left_out = self._submit(question, before, sampling)
@@ -148,7 +149,7 @@ class Questions:
     def _claim(self, *places: str) -> None:
         with self._claims:
             if not self._busy.isdisjoint(places):
-                raise Conflict("An answer is still being written here. Wait for it, or stop it.")
+                raise Conflict(say("error.chat.busy"))
             self._busy.update(places)
 
     def _before(self, question: Question) -> list[Turn]:
@@ -161,7 +162,7 @@ class Questions:
         path = path_through(turns, question.after, choices) if question.after else shown_path(turns, choices)
         with self._claims:
             if path and path[-1].id in self._busy - {question.after}:
-                raise Conflict("An answer is still being written here. Wait for it, or stop it.")
+                raise Conflict(say("error.chat.busy"))
         return path
 
     def _sampling(self, question: Question) -> Sampling:
@@ -199,12 +200,8 @@ class Questions:
         try:
             self._engine.check(_under(system, self._task.messages([{"role": "user", "content": "?"}])))
         except InvalidInput as error:
-            what = "the system message" if system else "what it is told before each question"
-            also = " (the tables of the database, or FLYWHEEL_SYSTEM_PROMPT)" if self._task.name == "sql" else ""
-            raise InvalidInput(
-                f"`{self._engine.base}` reads too little at once: {what}{'' if system else also} leaves no room for a "
-                f"question. {'Shorten it' if system else 'Set FLYWHEEL_BASE_MODEL to a model that reads more'}."
-            ) from error
+            told = "message" if system else "tables" if self._task.name == "sql" else "instructions"
+            raise InvalidInput(say(f"error.model.too_small.{told}", base=self._engine.base)) from error
 
     def _store(self, question: Question, before: Sequence[Turn]) -> Turn:
         by = question.who.id

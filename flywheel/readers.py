@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from flywheel.errors import InvalidInput
 from flywheel.messages import shown
+from flywheel.words.catalogue import say
 
 MOST_LINE = 32 * 1000 * 1000
 """Bytes of one line, or of one cell of a table."""
@@ -32,7 +33,7 @@ def rows_of(file: IO[bytes], name: str, size: int, *, table: bool) -> Rows:
     """Rows of an open file: a table's as dictionaries of texts, else JSON lines, else the entries of a JSON list."""
     head = file.read(4)
     if head.startswith(OTHER_UNICODE):
-        raise InvalidInput(f"`{name}` is UTF-16. Save it as UTF-8, then import it again.")
+        raise InvalidInput(say("error.file.utf16", name=name))
     file.seek(3 if head.startswith(BOM) else 0)
     if table:
         yield from _table(file, name)
@@ -62,12 +63,11 @@ def _begins_list(file: IO[bytes]) -> bool:
 def _list(file: IO[bytes], name: str, size: int) -> Rows:
     if size > MOST_LIST:
         raise InvalidInput(
-            f"`{name}` is one JSON list of {size / 1e6:,.0f} MB, and {MOST_LIST / 1e6:.0f} MB of such are taken. "
-            "Write one row per line instead (`jq -c .[] FILE > FILE.jsonl`)."
+            say("error.file.long_list", name=name, size=f"{size / 1e6:,.0f}", most=f"{MOST_LIST / 1e6:.0f}")
         )
     value = _json(file.read(), 0)
     if isinstance(value, ValueError):
-        raise InvalidInput(f"`{name}` cannot be read: {value}.")
+        raise InvalidInput(say("error.file.bad_value", name=name, value=value))
     yield from enumerate(value, 1)
 
 
@@ -128,10 +128,10 @@ def _table(file: IO[bytes], name: str) -> Rows:
     try:
         names = next(reader, [])
         if twice := next((column for column in names if names.count(column) > 1), None):
-            raise InvalidInput(f"Two columns of `{name}` are called `{shown(twice)}`. Rename one.")
+            raise InvalidInput(say("error.file.column_twice", name=name, column=shown(twice)))
         if names and not any(columns <= set(names) for columns in COLUMNS):
             missing = min({"prompt", "completion"} - set(names))
-            raise InvalidInput(f"The table has no column `{missing}`. Its first line must name the columns.")
+            raise InvalidInput(say("error.file.no_column", column=missing))
         for cells in reader:
             row = dict(zip(names, map(fused, cells), strict=False))
             if any(cells):

@@ -18,6 +18,7 @@ from flywheel.licence import Licence
 from flywheel.merging import Merged
 from flywheel.standing import Measure, VersionView
 from flywheel.version import VERSION
+from flywheel.words.catalogue import say
 from storage.datasets import SIDES, DatasetRow, DatasetVersion
 from trainers.files import read_json
 from trainers.job import ADAPTER_FILES
@@ -168,6 +169,4 @@ def _refuse_leaks(files: Mapping[str, Path | bytes], secrets: Sequence[str]) -> 
             continue
         data = content if isinstance(content, bytes) else content.read_bytes()
         if any(secret.encode() in data for secret in secrets if secret):
-            raise Damaged(
-                f"`{name}` names a place on this machine, so nothing was published. Report this: it is a defect."
-            )
+            raise Damaged(say("error.publish.names_a_place", name=name))

@@ -11,6 +11,7 @@ from typing import Any
 
 from flywheel.errors import Refused
 from flywheel.release import LINEAGE
+from flywheel.words.catalogue import say
 from storage.errors import HubError
 from storage.hub import Hub, RemoteFile
 
@@ -29,21 +30,16 @@ def refuse_foreign(hub: Hub, repo: str) -> None:
     """Raise Refused when the repository holds a model that no flywheel published."""
     files = hub.files(repo)
     if LINEAGE not in files and any("/" not in path and path.endswith(WEIGHTS) for path in files):
-        raise Refused(
-            f"`{repo}` holds a model that was not published from here. Nothing was changed. Name another repository."
-        )
+        raise Refused(say("error.hub.foreign_model", repo=repo))
 
 
 def refuse_other_visibility(hub: Hub, repo: str, name: str, *, public: bool, kind: str = "model") -> None:
     """Raise Refused where the repository is private and `name` was to be public, or the other way round."""
     private = hub.is_private(repo, kind)
     if private and public:
-        raise Refused(f"`{repo}` is private, and it was to be public. Change that on the Hub, or leave out --public.")
+        raise Refused(say("error.hub.private", repo=repo))
     if not private and not public:
-        raise Refused(
-            f"Everyone can read `{repo}`. Give --public if {name} may be public, or make the "
-            "repository private on the Hub first."
-        )
+        raise Refused(say("error.hub.public", repo=repo, name=name))
 
 
 def lineage_at(hub: Hub, repo: str, sha: str) -> dict[str, Any] | None:

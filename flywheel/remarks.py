@@ -12,6 +12,7 @@ from flywheel.chat import Chat
 from flywheel.errors import InvalidInput
 from flywheel.roles import Principal
 from flywheel.tasks.build import Task
+from flywheel.words.catalogue import say
 from storage.feedback import Feedback, FeedbackStore
 
 
@@ -38,7 +39,7 @@ class Remarks:
         now = self._feedback.ratings([turn.id], by=who.id).get(turn.id)
         said = {name: value for name, value in given.items() if value is not None}
         if not said and not ("rating" in given and now is not None):
-            raise InvalidInput("Nothing is given. Give at least one of: rating, reasons, comment, correction.")
+            raise InvalidInput(say("error.feedback.nothing"))
         if "correction" in said:
             return self._corrected(who, turn_id, said, now)
         rating = said.get("rating", now.rating if now else None) if said else None
@@ -49,7 +50,7 @@ class Remarks:
 
     def _corrected(self, who: Principal, turn_id: str, said: Mapping[str, Any], now: Feedback | None) -> Remark:
         if said.get("rating") == "up":
-            raise InvalidInput("A correction says that the answer was wrong, and `rating` is `up`. Send one of them.")
+            raise InvalidInput(say("error.feedback.correction_of_up"))
         reasons, comment = _words(said, now, "down")
         known = self._feedback.corrections([turn_id], by=who.id).get(turn_id)
         stands = now is not None and (now.rating, now.reasons, now.comment) == ("down", reasons, comment)

@@ -13,11 +13,11 @@ from typing import Any
 from flywheel.chat import Chat
 from flywheel.errors import NotFound
 from flywheel.roles import Principal
+from flywheel.words.catalogue import say
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What makes a spreadsheet take a text for something to compute."""
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
-NO_RESULT = "This answer has no table. Ask again, or reload the page."
 
 
 class Results:
@@ -30,7 +30,7 @@ class Results:
         """Columns and rows, at most 1,000; asked again where fewer were kept. NotFound for a foreign answer too."""
         told = self._chat.answer(who, turn_id).details.get("sql") or {}
         if not told.get("columns"):
-            raise NotFound(NO_RESULT)
+            raise NotFound(say("error.chat.no_table"))
         if not told.get("rows_cut"):
             return list(told["columns"]), [list(row) for row in told["rows"]]
         outcome = self._chat.try_sql(who, turn_id, told["sql"])

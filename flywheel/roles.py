@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from flywheel.errors import Forbidden
+from flywheel.words.catalogue import say
 
 
 class Role(IntEnum):
@@ -34,8 +35,5 @@ def require(who: Principal, role: Role) -> None:
     if who.role >= role:
         return
     if who.role is Role.ANONYMOUS:
-        raise Forbidden("Your browser sent no Flywheel cookie. Reload the page, and allow cookies for this site.")
-    raise Forbidden(
-        f"This needs the role `{role.name.lower()}`, and you have `{who.role.name.lower()}`. "
-        "Open the link that the owner gave you (`python -m flywheel login-link`), then try again."
-    )
+        raise Forbidden(say("error.access.no_cookie"))
+    raise Forbidden(say("error.access.role", role=role.name.lower(), yours=who.role.name.lower()))

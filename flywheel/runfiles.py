@@ -15,6 +15,7 @@ from flywheel.errors import Damaged, InvalidInput
 from flywheel.leakguard import question
 from flywheel.neighbours import normalise
 from flywheel.presets import REPLAY_FILE
+from flywheel.words.catalogue import say
 from storage.files import fsync_dir, sha256_file, write_durable
 from trainers.files import write_json
 from trainers.job import ADAPTER, ADAPTER_FILES, Job, verify_manifest, write_job, write_manifest
@@ -64,12 +65,9 @@ def prepare(folder: Path, dataset: Path, job: Job, sources: Sources) -> None:
     Raises InvalidInput when the dataset has nothing to train on, Damaged when its files are not as they were frozen.
     """
     if problems := verify_manifest(dataset):
-        raise Damaged(f"The files of dataset `{dataset.name}` are damaged: {'; '.join(problems)}. Freeze again.")
+        raise Damaged(say("error.dataset.run_damaged", dataset=dataset.name, problems="; ".join(problems)))
     if not (dataset / "train.jsonl").read_bytes().strip():
-        raise InvalidInput(
-            f"Dataset `{dataset.name}` has no rows to train on, only held-out ones. Approve more corrections and "
-            "freeze again."
-        )
+        raise InvalidInput(say("error.dataset.nothing_to_train", dataset=dataset.name))
     beside = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(mode=0o700, parents=True)
@@ -112,7 +110,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise Damaged(f"`{path}` line {number} is no JSON ({error}). Restore the file.") from error
+            raise Damaged(say("error.file.bad_line", path=path, number=number, reason=error)) from error
         yield row
 
 
@@ -122,7 +120,7 @@ def keep_adapter(run: Path, version: Path) -> str:
     Raises Damaged when it is not what the trainer wrote.
     """
     if problems := verify_manifest(run, [f"{ADAPTER}/{name}" for name in ADAPTER_FILES]):
-        raise Damaged(f"The adapter of run {run.name} is damaged: {'; '.join(problems)}. Train again.")
+        raise Damaged(say("error.run.adapter_damaged", run=run.name, problems="; ".join(problems)))
     beside = version.with_name(f".{version.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(mode=0o700, parents=True)

@@ -16,6 +16,7 @@ from flywheel.evaluation import Judge, SuiteScore, score
 from flywheel.runfiles import CORRECTED, PINNED, SUITE_FILES, Asks, Sources, SuiteRows, read_rows, read_suites
 from flywheel.serving.thinking import parted
 from flywheel.settings import Settings
+from flywheel.words.catalogue import say
 from storage.home import Home
 from storage.runs import Run
 from storage.versions import Score, VersionStore
@@ -96,7 +97,9 @@ class Scoring:
                 texts = [parted(row["text"]).text for row in read_predictions(folder, rows.suite, name)]
                 flags[name] = score(self._task, rows.references, texts)
             if version not in flags:
-                raise Damaged(f"the answers of {version} to `{rows.suite}` are missing from {folder / PREDICTIONS}")
+                raise Damaged(
+                    say("error.version.answers_missing", version=version, suite=rows.suite, path=folder / PREDICTIONS)
+                )
             scores.append(self._score(run, rows, version, flags))
         if scores:
             self._versions.add_scores(scores, by=by)
@@ -112,7 +115,7 @@ class Scoring:
             return Contender(name), "full"
         version = self._versions.get(name)
         if version is None:
-            raise Damaged(f"Version `{name}` is not in the database. Restore it from a backup, or roll back.")
+            raise Damaged(say("error.version.not_in_database", version=name))
         if version.revision != self._base.fingerprint:
             return None, version.base_form
         return Contender(name, str(self._home.version_dir(name))), version.base_form

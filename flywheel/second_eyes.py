@@ -15,6 +15,7 @@ from flywheel.errors import Conflict
 from flywheel.queue import Queue
 from flywheel.queue_entries import Entry
 from flywheel.roles import Principal, Role
+from flywheel.words.catalogue import say
 from storage.database import Database, Transaction
 from storage.examples import Example, ExampleStore
 from storage.votes import TAKEN_BACK, VoteStore
@@ -124,7 +125,7 @@ class SecondEyes:
         """Decide, or keep it as the first of two votes (the example then still waits). Raises Conflict, Stale."""
         others = self.others(who)
         if kind == "approved" and others and _is_own(example.provenance, example.turn_id, example.created_by, who):
-            raise Conflict("This is your own correction, and there is another reviewer. Leave it to them.")
+            raise Conflict(say("error.review.own_correction"))
 
         def job(tx: Transaction) -> Example:
             text = example.completion if completion is None else completion
@@ -178,7 +179,7 @@ def _stands(said: list[Said], mine: Said, who: Principal, others: set[str], want
     """Whether a decision holds by itself. Raises Conflict where this person has said what they can say."""
     voters = [vote.by for vote in said]
     if who.id in voters and not _may_settle(voters, who, others):
-        raise Conflict("You have judged this item already. Another reviewer decides it now.")
+        raise Conflict(say("error.review.judged_already"))
     if not said:
         return not (wanted and others)
     if len(said) == 1 and who.id not in voters:

@@ -59,6 +59,7 @@ from flywheel.usage import Usage
 from flywheel.versions import Versions
 from flywheel.wheel import Wheel
 from flywheel.words import catalogue as words
+from flywheel.words.catalogue import say
 from flywheel.worker import Worker
 from storage.audit import AuditStore
 from storage.consents import ConsentStore
@@ -154,15 +155,13 @@ class Services:
                 told, patient_until = words, time.monotonic() + READY_SECONDS
                 yield words
             elif time.monotonic() - began < WORDS_SECONDS / 2 or time.monotonic() > patient_until:
-                raise Unavailable(
-                    f"The model does not answer: {words.rstrip('.')}. Look at the settings, then try again."
-                )
+                raise Unavailable(say("error.model.fails", words=words.rstrip(".")))
 
     def login_links(self, who: Principal, role: str, name: str) -> list[str]:
         """The same link under each address of the app: it signs its opener in, a reviewer once. Only the owner asks."""
         require(who, Role.OWNER)
         if role not in ("reviewer", "owner"):
-            raise InvalidInput(f"There is no link for the role `{role}`. Ask for `reviewer` or `owner`.")
+            raise InvalidInput(say("error.access.no_role", role=role))
         token = self.invitations.invite(who, name) if role == "reviewer" else self.identity.login_token(Role.OWNER)
         return [f"{address}/enter?token={token}" for address in addresses.for_people(self.settings)]
 

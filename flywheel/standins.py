@@ -10,6 +10,7 @@ from flywheel.reply import stored_outcome
 from flywheel.roles import Principal
 from flywheel.tasks.build import Task
 from flywheel.threads import Thread, Threads
+from flywheel.words.catalogue import say
 from storage.conversations import Turn
 
 
@@ -27,7 +28,7 @@ class StandIns:
         turn = self._threads.own_turn(who, turn_id, "assistant")
         correction = self._threads.feedback.corrections([turn.id], by=who.id).get(turn.id)
         if correction is None:
-            raise InvalidInput("You have not corrected this answer. Send a correction, then go on from it.")
+            raise InvalidInput(say("error.correction.none"))
         known = self._known(turn, correction.text)
         return self._threads.show(who, known.id if known else self._stored(who, turn, correction.text).id)
 

@@ -18,6 +18,7 @@ from flywheel.tasks.sql import SqlTask
 from flywheel.tasks.tokens import neutralise_messages
 from flywheel.teacher import Teacher
 from flywheel.worddiff import Part, word_diff
+from flywheel.words.catalogue import say
 from storage.examples import Example
 
 Message = dict[str, str]
@@ -69,7 +70,7 @@ class Suggestions:
         drafted = self._by_teacher(item.example) if self._teacher.name else self._by_version(item.example, by)
         text = self._task.completion(drafted)
         if not text:
-            raise Unavailable(f"`{by}` gave an empty answer, so there is no suggestion.")
+            raise Unavailable(say("error.suggest.empty", by=by))
         now = item.example.completion
         diff = word_diff(now, text) if text != now else []
         return Suggestion(text, by, diff, self._curation.problem(item.example, text))
@@ -104,12 +105,15 @@ class Suggestions:
         sampling = Sampling(self._task.answer_tokens, deadline_s=self._task.answer_seconds)
         made = self._engine.submit(messages, version, sampling).result()
         if made.finish_reason == "error" or not made.text.strip():
-            raise Unavailable(f"`{version}` drafted nothing: {(made.error or 'its answer is empty').rstrip('.')}.")
-        if example.answer and self._task.completion(made.text) == self._task.completion(example.answer):
-            raise InvalidInput(
-                f"`{version}` gives the same answer again, so there is no suggestion. "
-                "Write the answer yourself, or set FLYWHEEL_TEACHER_MODEL to a larger model."
+            raise Unavailable(
+                say(
+                    "error.suggest.nothing",
+                    version=version,
+                    reason=(made.error or say("error.suggest.answer_empty")).rstrip("."),
+                )
             )
+        if example.answer and self._task.completion(made.text) == self._task.completion(example.answer):
+            raise InvalidInput(say("error.suggest.same", version=version))
         return made.text
 
 

@@ -23,6 +23,7 @@ from flywheel.tasks.build import Task
 from flywheel.tasks.sql import SqlTask
 from flywheel.teacher import Teacher, Unanswered
 from flywheel.validity import Rules
+from flywheel.words.catalogue import say
 from storage.examples import ExampleStore, NewExample
 from storage.home import Home
 
@@ -101,7 +102,7 @@ class Synthesis:
         if not self.teacher:
             self._teacher.complete([])
         if not 1 <= wish.count <= 100_000 or wish.calls < 1 or wish.tokens < 1 or wish.seed_rows < 1:
-            raise InvalidInput("Counts and budgets are whole numbers from 1; at most 100,000 rows are made at once.")
+            raise InvalidInput(say("error.synthesis.bad_count"))
         work = _Work(self, wish, who.id)
         try:
             yield from work.run()
@@ -223,16 +224,16 @@ class _Work:
         source = self._wish.source
         if source == "schema":
             if not isinstance(self._task, SqlTask):
-                raise InvalidInput("There is no database: the task is `chat`. Make rows from `rows` or `documents`.")
+                raise InvalidInput(say("error.synthesis.no_database"))
             return [self._task.schema()]
         if source == "documents":
             found = [piece for name in self._wish.documents for piece in pieces(_text(Path(name)))]
             if not found:
-                raise InvalidInput("No document is named, or none holds text. Name text files: `--documents FILE…`.")
+                raise InvalidInput(say("error.synthesis.no_document"))
             return found
         approved = [e for e in self._examples.approved() if e.provenance != "synthetic" and e.split != "test"]
         if not approved:
-            raise InvalidInput("No row is approved yet to learn from. Approve some, or make rows from `schema`.")
+            raise InvalidInput(say("error.synthesis.no_row"))
         self._seeds = approved
         return []
 
@@ -254,7 +255,7 @@ def _said(prompt: Sequence[dict[str, str]]) -> str:
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MOST_DOCUMENT:
-            raise InvalidInput(f"`{path}` has more than {MOST_DOCUMENT / 1e6:.0f} MB. Split it.")
+            raise InvalidInput(say("error.synthesis.document_too_large", path=path, most=f"{MOST_DOCUMENT / 1e6:.0f}"))
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"`{path}` cannot be read as text ({error}). Name a UTF-8 text file.") from error
+        raise InvalidInput(say("error.synthesis.document_unreadable", path=path, reason=error)) from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flywheel.errors import InvalidInput
+from flywheel.words.catalogue import say
 from storage.examples import Example
 from storage.home import Home
 
@@ -36,20 +37,18 @@ class Read:
 def prompt_of(home: Home, source: str, given: str | None = None) -> str:
     """The prompt: the one given, else the home's own, else the bundled one. Raises InvalidInput."""
     if source not in SOURCES:
-        raise InvalidInput(f"There is no source `{source[:40]}`. Choose `rows`, `documents` or `schema`.")
+        raise InvalidInput(say("error.synthesis.no_source", source=source[:40]))
     own = home.path / "prompts" / f"{source}.txt"
     try:
         path = own if own.exists() else FOLDER / f"{source}.txt"
         text = given if given and given.strip() else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"`{own}` cannot be read ({error}). Write it as UTF-8 text, or remove it.") from error
+        raise InvalidInput(say("error.synthesis.prompt_unreadable", path=own, reason=error)) from error
     missing = [mark for mark in (NEEDED[source], "{count}") if mark not in text]
     if missing:
-        raise InvalidInput(f"The prompt has no `{missing[0]}`, which stands for what is asked about. Put it in.")
+        raise InvalidInput(say("error.synthesis.no_mark", mark=missing[0]))
     if len(text) > MOST_PROMPT:
-        raise InvalidInput(
-            f"The prompt has {len(text):,} characters, and at most {MOST_PROMPT:,} are sent. Shorten it."
-        )
+        raise InvalidInput(say("error.synthesis.prompt_too_long", count=f"{len(text):,}", most=f"{MOST_PROMPT:,}"))
     return text
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flywheel.errors import InvalidInput
+from flywheel.words.catalogue import say
 
 TAG = re.compile(r"[^\W_][\w .:/+-]{0,39}")
 
@@ -17,10 +18,7 @@ def clean_tag(text: str) -> str:
     """A tag as it is stored: lower case, single blanks. Raises InvalidInput for what can be none."""
     tag = " ".join(text.split()).lower()
     if not TAG.fullmatch(tag):
-        raise InvalidInput(
-            f"`{text[:60]}` can be no tag. Give 1 to 40 letters, digits, blanks or any of . _ : / + - and begin with a "
-            "letter or a digit."
-        )
+        raise InvalidInput(say("error.review.no_tag", text=text[:60]))
     return tag
 
 

@@ -15,6 +15,7 @@ from flywheel.errors import FlywheelError, InvalidInput, Unavailable
 from flywheel.redaction.redact import redact
 from flywheel.serving.thinking import parted
 from flywheel.settings import Settings
+from flywheel.words.catalogue import say
 
 if TYPE_CHECKING:
     from flywheel.serving.remote_words import Server
@@ -87,10 +88,7 @@ class Teacher:
         """One answer. Raises InvalidInput when no teacher is configured, Unanswered when it refuses this question,
         Unavailable when the server lets nobody in, is busy for long, breaks, or takes too much time."""
         if not self.name:
-            raise InvalidInput(
-                "No teacher is configured. Set FLYWHEEL_TEACHER_MODEL and FLYWHEEL_TEACHER_BASE_URL to a model at an "
-                "OpenAI-compatible server, then start Flywheel again."
-            )
+            raise InvalidInput(say("error.teacher.none"))
         sent = [{"role": m["role"], "content": redact(m["content"]).text} for m in messages]
         return _in_own_loop(lambda: asyncio.run(self._asked(sent, temperature)))
 
@@ -112,10 +110,7 @@ class Teacher:
             async with client, asyncio.timeout(patience.total):
                 answer = await self._tried(client, messages, temperature)
         except TimeoutError as error:
-            raise Unavailable(
-                f"The teacher at `{server.url}` did not answer within {patience.total:.0f} s. "
-                "Look at that server, then try again."
-            ) from error
+            raise Unavailable(say("error.teacher.late", url=server.url, seconds=f"{patience.total:.0f}")) from error
         except Exception as error:
             if not isinstance(error, openai.OpenAIError | ValueError | AttributeError | TypeError):
                 raise

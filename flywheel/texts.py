@@ -6,6 +6,7 @@ Knows what can be stored and read by a model; knows no roles and no models.
 import unicodedata
 
 from flywheel.errors import InvalidInput
+from flywheel.words.catalogue import say
 
 UNSEEN = ("Cc", "Cs", "Zl", "Zp")
 TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -13,23 +14,30 @@ TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def check_text(text: object, what: str, most: int, *, empty: bool = False) -> str:
-    """`text` itself. `what` names it ("message"), `most` is in characters; InvalidInput says what is wrong with it."""
+    """`text` itself. `what` is its name in the catalogue under `text`, `most` is in characters.
+
+    Raises InvalidInput, which says what is wrong with it.
+    """
     if not isinstance(text, str):
-        raise InvalidInput(f"Your {what} is no text. Write something, then send it again.")
+        raise InvalidInput(say("error.text.none", what=_named(what)))
     if len(text) > most:
-        raise InvalidInput(f"Your {what} is {len(text):,} characters long, and at most {most:,} fit. Shorten it.")
+        raise InvalidInput(say("error.text.too_long", what=_named(what), count=f"{len(text):,}", most=f"{most:,}"))
     if not empty and not text.strip():
-        raise InvalidInput(f"Your {what} is empty. Write something, then send it again.")
+        raise InvalidInput(say("error.text.empty", what=_named(what)))
     if "\0" in text:
-        raise InvalidInput(f"Your {what} holds a null byte at position {text.index(chr(0)) + 1}. Remove it.")
+        raise InvalidInput(say("error.text.null", what=_named(what), place=text.index(chr(0)) + 1))
     try:
         text.encode()
     except UnicodeEncodeError as error:
         half = ord(text[error.start])
         raise InvalidInput(
-            f"Your {what} holds half a character (U+{half:04X}) at position {error.start + 1}. Remove it."
+            say("error.text.half", what=_named(what), half=f"{half:04X}", place=error.start + 1)
         ) from error
     return text
+
+
+def _named(what: str) -> str:
+    return say(f"text.{what}")
 
 
 def escaped(text: str, keep: str = "\n\t") -> str:

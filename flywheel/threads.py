@@ -12,6 +12,7 @@ from flywheel.errors import InvalidInput, NotFound
 from flywheel.roles import Principal, Role, require
 from flywheel.texts import check_text
 from flywheel.tree import path_through, shown_path, siblings
+from flywheel.words.catalogue import say
 from storage.comparisons import ComparisonStore
 from storage.conversations import Conversation, ConversationStore, Listed, Turn
 from storage.examples import ExampleStore
@@ -21,7 +22,6 @@ MOST_LISTED = 50
 MOST_NAME, MOST_SEARCH = 100, 200
 """Characters."""
 ID = re.compile(r"[0-9a-z]{26}")
-NO_CONVERSATION = "There is no such conversation of yours. Start a new one, or reload the page."
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Threads:
         require(who, Role.GUEST)
         check_text(search, "search", MOST_SEARCH, empty=True)
         if before is not None and not is_id(before):
-            raise InvalidInput(f"`{str(before)[:40]}` is no place in your list. Reload the page.")
+            raise InvalidInput(say("error.conversation.no_place", place=str(before)[:40]))
         words, most = " ".join(search.split()), max(1, min(limit, MOST_LISTED))
         return self.conversations.list_of(who.id, search=words, before=before, limit=most)
 
@@ -135,7 +135,7 @@ class Threads:
         require(who, Role.GUEST)
         found = self.conversations.conversation(conversation_id) if is_id(conversation_id) else None
         if found is None or found.owner != who.id or found.deleted:
-            raise NotFound(NO_CONVERSATION)
+            raise NotFound(say("error.conversation.unknown"))
         return found
 
     def own_turn(self, who: Principal, turn_id: str, role: str) -> Turn:
@@ -146,8 +146,7 @@ class Threads:
         if turn is None or conversation is None or conversation.owner != who.id or conversation.deleted:
             turn = None
         if turn is None or turn.role != role:
-            noun = "answer" if role == "assistant" else "question"
-            raise NotFound(f"There is no such {noun} in a conversation of yours. Reload the page.")
+            raise NotFound(say(f"error.conversation.no_{role}"))
         return turn
 
     def _choice(self, last: Turn, turns: Sequence[Turn]) -> tuple[Turn, Turn] | None:

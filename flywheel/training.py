@@ -18,6 +18,7 @@ from flywheel.roles import Principal, Role, require
 from flywheel.runview import RunView, read_view
 from flywheel.scoring import Scoring
 from flywheel.serving.engine import BASE_VERSION
+from flywheel.words.catalogue import say
 from storage.database import Database
 from storage.datasets import DatasetStore, DatasetVersion
 from storage.home import Home
@@ -65,7 +66,7 @@ class Training:
         Raises Conflict while another run is under way, NotFound for an unknown dataset, InvalidInput for a setting.
         """
         require(who, Role.OWNER)
-        self._base.require_here("nothing can be trained on it here")
+        self._base.require_here(say("train.elsewhere"))
         with self._changing:
             self._refuse_second()
             self._base.present()
@@ -89,18 +90,14 @@ class Training:
                 self._runs.mark(run.number, "failed", reason=f"It could not be started: {error}", by=who.id)
                 if isinstance(error, OSError):
                     raise Unavailable(
-                        f"The files of run {run.number} cannot be written to `{folder}` ({error.strerror}). "
-                        "Free some space, or check the rights of the folder; then start again."
+                        say("error.run.files_unwritable", run=run.number, folder=folder, reason=error.strerror)
                     ) from error
                 raise
             return self._runs.mark(run.number, "running", by=who.id)
 
     def _refuse_withdrawn(self, dataset: str) -> None:
         if count := self._datasets.withdrawn().get(dataset, 0):
-            raise Conflict(
-                f"`{dataset}` holds {count} rows whose authors have withdrawn them since. "
-                "Freeze again, and train on the newer version."
-            )
+            raise Conflict(say("error.dataset.withdrawn", dataset=dataset, count=count))
 
     def listing(self, who: Principal, limit: int = 50) -> list[Run]:
         """Runs, newest first."""
@@ -118,22 +115,22 @@ class Training:
         with self._changing:
             run = self._run(number)
             if run.state not in ACTIVE:
-                raise Conflict(f"Run {number} is `{run.state}` already. There is nothing to cancel.")
+                raise Conflict(say("error.run.ended", run=number, state=run.state))
             request_cancel(self._home.run_dir(number))
             return run
 
     def resume(self, who: Principal, number: int) -> Run:
         """Go on with a run that did not finish, from its last checkpoint. Raises Conflict when it cannot."""
         require(who, Role.OWNER)
-        self._base.require_here("nothing can be trained on it here")
+        self._base.require_here(say("train.elsewhere"))
         with self._changing:
             run = self._run(number)
             if run.state not in RESUMABLE:
-                raise Conflict(f"Run {number} is `{run.state}`. Only a run that ended unfinished can be resumed.")
+                raise Conflict(say("error.run.not_resumable", run=number, state=run.state))
             self._refuse_second()
             folder = self._home.run_dir(number)
             if not folder.is_dir():
-                raise Conflict(f"The files of run {number} are gone from `{folder}`. Start a new run.")
+                raise Conflict(say("error.run.files_gone", run=number, folder=folder))
             # Left lying, they would be taken for how this attempt ended.
             for left in (folder / OUTCOME, folder / CANCEL):
                 left.unlink(missing_ok=True)
@@ -149,27 +146,25 @@ class Training:
         with the reason when the answers could not be made.
         """
         require(who, Role.OWNER)
-        self._base.require_here("no version can be scored on it here")
+        self._base.require_here(say("elsewhere.scored"))
         version = self._versions.get(name)
         if version is None or version.run is None:
-            raise NotFound(
-                f"There is no version `{name}` that a run made. `python -m flywheel versions list` names them."
-            )
+            raise NotFound(say("error.version.not_made", version=name))
         if against is not None and self._versions.get(against) is None:
-            raise NotFound(f"There is no version `{against}`. `python -m flywheel versions list` names them.")
+            raise NotFound(say("error.version.unknown", version=against))
         run, folder = self._run(version.run), self._home.run_dir(version.run)
         with self._changing:
             if run.state in ACTIVE or process_of(folder) is not None:
-                raise Conflict(f"{name} is being scored already. Wait for that to end.")
+                raise Conflict(say("error.version.scored_now", version=name))
             (folder / CANCEL).unlink(missing_ok=True)
             others = [BASE_VERSION, self._versions.served(), *([against] if against else [])]
             self._follower.ask(run, [*others, name])
         while (outcome := read_outcome(folder / PREDICTIONS)) is None:
             if process_of(folder) is None and read_outcome(folder / PREDICTIONS) is None:
-                raise Unavailable(f"{name} could not be scored: the program died. Look at `{folder / 'log.txt'}`.")
+                raise Unavailable(say("error.version.scoring_died", version=name, path=folder / "log.txt"))
             time.sleep(WAIT_S)
         if outcome.state != "finished":
-            raise Unavailable(f"{name} could not be scored: {outcome.reason}")
+            raise Unavailable(say("error.version.not_scored", version=name, reason=outcome.reason))
         self._scoring.settle(run, name, by=who.id)
 
     def cpu_seconds(self, number: int) -> float | None:
@@ -199,20 +194,20 @@ class Training:
     def _refuse_second(self) -> None:
         active = self._runs.active()
         if active is not None:
-            raise Conflict(f"Run {active.number} is `{active.state}`. Wait for it to end, or cancel it first.")
+            raise Conflict(say("error.run.active", run=active.number, state=active.state))
 
     def _dataset(self, name: str | None) -> DatasetVersion:
         found = self._datasets.latest() if name is None else self._datasets.get(name)
         if found is not None:
             return found
         if name is None:
-            raise InvalidInput("Nothing is frozen yet, so there is nothing to train on. Freeze the approved examples.")
-        raise NotFound(f"There is no dataset `{name}`. `python -m flywheel datasets list` names them.")
+            raise InvalidInput(say("error.run.nothing_frozen"))
+        raise NotFound(say("error.run.no_dataset", dataset=name))
 
     def _run(self, number: int) -> Run:
         found = self._runs.get(number)
         if found is None:
-            raise NotFound(f"There is no run `{number}`. `python -m flywheel runs list` names them.")
+            raise NotFound(say("error.run.unknown", run=number))
         return found
 
 

@@ -18,6 +18,7 @@ from flywheel.gate import Verdict
 from flywheel.roles import Principal, Role, require
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec
 from flywheel.standing import Scores, Standing, VersionView
+from flywheel.words.catalogue import say
 from storage.home import Home
 from storage.publications import Publication, PublicationStore
 from storage.versions import Promotion, Version, VersionStore
@@ -55,7 +56,7 @@ class Versions:
         runs at another server."""
         require(who, Role.OWNER)
         base = self._standing.base
-        base.require_here("its server says on whose terms")
+        base.require_here(say("elsewhere.terms"))
         return base.record()
 
     def known(self, name: str) -> bool:
@@ -77,9 +78,9 @@ class Versions:
             return None
         folder = self._home.version_dir(name)
         if problem := self._standing.other_base(version):
-            raise Damaged(f"{name} cannot answer: {problem}. Set FLYWHEEL_BASE_MODEL back, or roll back.")
+            raise Damaged(say("error.version.wrong_base", version=name, problem=problem))
         if not all((folder / file).is_file() for file in ADAPTER_FILES):
-            raise Damaged(f"The adapter of {name} is gone from `{folder}`. Restore it from a backup, or roll back.")
+            raise Damaged(say("error.version.adapter_gone", version=name, folder=folder))
         return AdapterSpec(folder, version.base_form, version.adapter_sha256 or "")
 
     def listing(self, who: Principal) -> list[VersionView]:
@@ -123,11 +124,11 @@ class Versions:
         Raises NotFound, InvalidInput for the base, Damaged.
         """
         require(who, Role.OWNER)
-        self._standing.base.require_here("nothing can be merged or published")
+        self._standing.base.require_here(say("elsewhere.published"))
         if name == BASE_VERSION:
-            raise InvalidInput("`v0` is the base itself, which has no adapter. Name a version that a run made.")
+            raise InvalidInput(say("error.version.is_base"))
         version = self._version(name)
-        self._refuse_damaged(version, "used")
+        self._refuse_damaged(version, "use")
         return version
 
     def promote(self, who: Principal, name: str, override: str | None = None) -> Promotion:
@@ -136,17 +137,19 @@ class Versions:
         `override` is an owner's reason to do it although the gate does not pass it; it is kept with the decision.
         """
         require(who, Role.OWNER)
-        self._standing.base.require_here("no version but `v0` can serve")
+        self._standing.base.require_here(say("versions.elsewhere"))
         if override is not None and len(override.strip()) < LEAST_REASON:
-            raise InvalidInput(f"The reason for overriding the gate is `{override}`. Write why this version may serve.")
+            raise InvalidInput(say("error.version.no_reason", override=override))
         with self._deciding:
             version, current = self._version(name), self.served()
             if name == current:
-                raise Conflict(f"{name} is being served already. There is nothing to promote.")
+                raise Conflict(say("error.version.served_already", version=name))
             self._refuse_damaged(version)
             verdict = self._standing.verdict(version, current, self._standing.scores())
             if verdict.state != "passed" and override is None:
-                raise Refused(f"The gate says `{verdict.state}` to {name}. " + " ".join(verdict.blocking))
+                raise Refused(
+                    say("error.version.gate", state=verdict.state, version=name, told=" ".join(verdict.blocking))
+                )
             reason = None if override is None or verdict.state == "passed" else override.strip()
             kept = {**asdict(verdict), "against": current, "policy": asdict(self._standing.policy)}
             promotion = self._versions.promote(name, kind="promote", override=reason, verdict=kept, by=who.id)
@@ -159,18 +162,18 @@ class Versions:
         Raises Conflict when there is none before, Refused for a version that never served, Damaged, NotFound.
         """
         require(who, Role.OWNER)
-        self._standing.base.require_here("no version but `v0` can serve")
+        self._standing.base.require_here(say("versions.elsewhere"))
         with self._deciding:
             current, history = self.served(), self._versions.history()
             target = name or _before(current, history)
             if target is None:
-                raise Conflict(f"{current} is what was served first. There is nothing before it to roll back to.")
+                raise Conflict(say("error.version.was_first", version=current))
             if target == current:
-                raise Conflict(f"{target} is being served already. Name another version to roll back to.")
+                raise Conflict(say("error.version.served_target", version=target))
             if target != BASE_VERSION:
                 version = self._version(target)
                 if target not in {decision.version for decision in history}:
-                    raise Refused(f"{target} was never served, so there is no way back to it. Promote it instead.")
+                    raise Refused(say("error.version.never_served", version=target))
                 self._refuse_damaged(version)
             promotion = self._versions.promote(target, kind="rollback", override=None, verdict={}, by=who.id)
         # Outside of the lock: the engine may take its time to load.
@@ -194,17 +197,24 @@ class Versions:
         view = self._standing.view(version, against, promotion, scores)
         return replace(view, publication=published.get(version.id))
 
-    def _refuse_damaged(self, version: Version, purpose: str = "served") -> None:
+    def _refuse_damaged(self, version: Version, purpose: str = "serve") -> None:
         if problems := self._standing.problems(version, fresh=True):
-            remedy = self._standing.base_remedy(version) or "Restore its files from a backup, or train again."
-            raise Damaged(f"{version.id} cannot be {purpose}: {'; '.join(problems)}. {remedy}")
+            remedy = self._standing.base_remedy(version) or say("error.version.restore")
+            raise Damaged(
+                say(
+                    f"error.version.unusable.{purpose}",
+                    version=version.id,
+                    problems="; ".join(problems),
+                    remedy=remedy,
+                )
+            )
 
     def _version(self, name: str) -> Version:
         if name == BASE_VERSION:
-            raise InvalidInput("`v0` is the base itself. Roll back to it instead.")
+            raise InvalidInput(say("error.version.roll_back_to_base"))
         found = self._versions.get(name)
         if found is None:
-            raise NotFound(f"There is no version `{name}`. `python -m flywheel versions list` names them.")
+            raise NotFound(say("error.version.unknown", version=name))
         return found
 
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from flywheel import census
 from flywheel.problem import PREFIX, Problem
 from flywheel.roles import Principal
+from flywheel.words.catalogue import say
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 UPLOAD = "/gradio_api/upload"
@@ -94,11 +95,7 @@ class HostGuard:
         if scope["type"] == "http" and self._hosts is not None:
             host = Headers(scope=scope).get("host", "")
             if _name_of(host) not in self._hosts:
-                words = (
-                    f"Flywheel listens on this machine alone and does not answer as `{host[:100]}`. Open it at "
-                    "http://127.0.0.1, or, behind a proxy, set FLYWHEEL_URL to the address people use."
-                )
-                await _refusal(scope, 421, words)(scope, receive, send)
+                await _refusal(scope, 421, say("error.web.other_name", host=host[:100]))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -119,8 +116,7 @@ class OriginGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._is_foreign(scope["method"], Headers(scope=scope)):
-            words = "This request comes from another site. Open Flywheel's own address and do it there."
-            await _refusal(scope, 403, words)(scope, receive, send)
+            await _refusal(scope, 403, say("error.web.other_site"))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -150,8 +146,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = UPLOAD_LIMIT if scope["path"].startswith(UPLOAD) else BODY_LIMIT
-        words = f"The request is larger than {limit // 1_000_000} MB. Send less at once."
-        refusal = _refusal(scope, 413, words)
+        refusal = _refusal(scope, 413, say("error.web.too_large", most=limit // 1_000_000))
         refusal.headers["Connection"] = "close"
         declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isdecimal() or int(declared[:20]) > limit:
@@ -232,9 +227,9 @@ class RoleGate:
     def _refusal(self, scope: Scope) -> Response | None:
         role = census.least_role(scope["path"])
         if role is census.CLOSED:
-            return _refusal(scope, 404, "There is nothing at this address. The chat is at /.")
+            return _refusal(scope, 404, say("error.web.nothing_here"))
         who = self._who(HTTPConnection(scope))
         scope.setdefault("state", {})["who"] = who
         if who.role >= role:
             return None
-        return _refusal(scope, 403, f"This needs the role `{role.name.lower()}`. Sign in, then try again.")
+        return _refusal(scope, 403, say("error.web.role", role=role.name.lower()))

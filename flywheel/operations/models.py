@@ -9,6 +9,7 @@ from flywheel.errors import NotFound
 from flywheel.operations.event import Arguments, Event
 from flywheel.roles import Principal
 from flywheel.services import Services
+from flywheel.words.catalogue import say
 
 RUN_STATES_OPEN = ("queued", "running", "evaluating")
 
@@ -79,7 +80,7 @@ def versions(services: Services, who: Principal, args: Arguments) -> Iterator[Ev
 def evaluate(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
     """Score a version beside the base and what it is compared with, then the gate's verdict. Exit 3: not passed."""
     # What cannot be scored is told before anything is said of scoring it.
-    services.base.require_here("no version can be scored on it here")
+    services.base.require_here(say("elsewhere.scored"))
     for name in filter(None, (args["version"], args.get("against"))):
         if not services.versions.known(name):
             raise NotFound(f"There is no version `{name}`. `python -m flywheel versions list` names them.")

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from flywheel.errors import InvalidInput
 from flywheel.serving.texts import Texts
+from flywheel.words.catalogue import say
 
 HEARTBEAT_S = 0.2
 BASE_VERSION = "v0"
@@ -35,12 +36,12 @@ class Sampling:
     """Seconds from submission; an answer that is still being written then is cut there."""
 
     def __post_init__(self) -> None:
-        _need("max_new_tokens", self.max_new_tokens, 1 <= self.max_new_tokens <= 32_768, "a number from 1 to 32768")
-        _need("temperature", self.temperature, 0.0 <= self.temperature <= 2.0, "a number from 0 to 2")
-        _need("top_p", self.top_p, 0.0 < self.top_p <= 1.0, "a number above 0 and up to 1")
-        _need("seed", self.seed, self.seed is None or 0 <= self.seed < 2**63, "a number from 0 to 9223372036854775807")
-        _need("stop", self.stop, all(self.stop) and len(self.stop) <= 16, "up to 16 texts that are not empty")
-        _need("deadline_s", self.deadline_s, 0.0 < self.deadline_s <= 3600.0, "seconds above 0 and up to 3600")
+        _need("max_new_tokens", self.max_new_tokens, 1 <= self.max_new_tokens <= 32_768)
+        _need("temperature", self.temperature, 0.0 <= self.temperature <= 2.0)
+        _need("top_p", self.top_p, 0.0 < self.top_p <= 1.0)
+        _need("seed", self.seed, self.seed is None or 0 <= self.seed < 2**63)
+        _need("stop", self.stop, all(self.stop) and len(self.stop) <= 16)
+        _need("deadline_s", self.deadline_s, 0.0 < self.deadline_s <= 3600.0)
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,6 @@ class Engine(Protocol):
         """Cancel what runs, refuse what waits, free the model."""
 
 
-def _need(name: str, value: object, right: bool, wanted: str) -> None:
+def _need(name: str, value: object, right: bool) -> None:
     if not right:
-        raise InvalidInput(f"`{name}` is `{value}`. Give {wanted}.")
+        raise InvalidInput(say(f"error.sampling.{name}", value=value))

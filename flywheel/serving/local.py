@@ -18,10 +18,11 @@ from flywheel.errors import PUBLIC, Damaged, InvalidInput, NotFound, TooMany, Un
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec, Generation, Message, Sampling, Stream
 from flywheel.serving.loading import Prepare
 from flywheel.serving.local_decode import Limits, Row
-from flywheel.serving.local_loop import STOPPED, Item, Loop, Warm
+from flywheel.serving.local_loop import Item, Loop, Warm
 from flywheel.serving.local_models import Models
 from flywheel.serving.pieces import Pieces
 from flywheel.serving.texts import Texts
+from flywheel.words.catalogue import say
 
 MOST_WAITING = 64
 LEAST_ANSWER = 32
@@ -124,9 +125,9 @@ class LocalEngine:
         row = Row(prompt, limits, sampling, Pieces(self._decode_ids, sampling.stop), stream)
         with self._opening:
             if self._closed:
-                raise Unavailable(STOPPED)
+                raise Unavailable(say("error.model.stopped"))
             if sum(not other.cancelled for other in self._open) >= MOST_WAITING:
-                raise TooMany(f"{MOST_WAITING} questions wait for the model already. Try again in a minute.")
+                raise TooMany(say("error.model.queue_full", count=MOST_WAITING))
             self._open.add(stream)
             self._queue.put(row)
         return stream
@@ -140,12 +141,12 @@ class LocalEngine:
         done: Future[None] = Future()
         with self._opening:
             if self._closed:
-                raise Unavailable(STOPPED)
+                raise Unavailable(say("error.model.stopped"))
             self._queue.put(Warm(version, done))
         try:
             done.result(timeout_s)
         except TimeoutError as error:
-            raise Unavailable(f"Loading `{version}` takes longer than {timeout_s:.0f} s. Try again later.") from error
+            raise Unavailable(say("error.model.loads_long", version=version, seconds=f"{timeout_s:.0f}")) from error
 
     def close(self) -> None:
         """Stop the answers under way, refuse those that wait, free the model. May be called twice."""
@@ -168,7 +169,7 @@ class LocalEngine:
     def _need_ready(self) -> None:
         ready, words = self._ready
         if not ready:
-            raise Unavailable(f"The model does not answer yet: {words}. Try again when it is ready.")
+            raise Unavailable(say("error.model.not_yet", words=words))
 
     def _tokens(self, text: str) -> list[int]:
         with self._tokenizing:
@@ -182,18 +183,14 @@ class LocalEngine:
                 list(messages), tokenize=False, add_generation_prompt=messages[-1]["role"] != "assistant"
             )
         except TemplateError as error:
-            raise InvalidInput(
-                f"The chat template of `{self._base}` refuses this conversation ({error}). Start a new one."
-            ) from error
+            raise InvalidInput(say("error.model.template_refuses", base=self._base, reason=error)) from error
         return rendered, self._tokens(rendered)
 
     def _render_checked(self, messages: Sequence[Message]) -> tuple[str, list[int]]:
         rendered, prompt = self._render(messages)
         most = self._context - min(LEAST_ANSWER, self._context // 4)
         if len(prompt) > most:
-            raise InvalidInput(
-                f"This is {len(prompt)} tokens long and `{self._base}` reads at most {most}. Shorten the message."
-            )
+            raise InvalidInput(say("error.model.too_long", count=len(prompt), base=self._base, most=most))
         return rendered, prompt
 
     def _run(self) -> None:
@@ -235,7 +232,7 @@ class LocalEngine:
         note = ""
         if self._prepare is not None:
             self._source, self._revision, note = self._prepare(self._say, self._closing)
-            self._say(f"loading `{self._base}`")
+            self._say(say("model.loading", base=self._base))
         began = time.monotonic()
         silence()
         _use_cores()

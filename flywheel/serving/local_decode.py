@@ -12,6 +12,7 @@ from typing import Any
 from flywheel.errors import Damaged
 from flywheel.serving.engine import FinishReason, Sampling, Stream
 from flywheel.serving.pieces import Pieces
+from flywheel.words.catalogue import say
 
 PAUSE_S = 0.02
 """Between two pieces: waking the reader for every token costs a small model a tenth of its speed."""
@@ -71,10 +72,7 @@ class Row:
     def take(self, token: int, logprob: float) -> bool:
         """Count a token and give out its text; False when it is the last. Damaged when it is not a number."""
         if not math.isfinite(logprob):
-            raise Damaged(
-                "The model computes no finite numbers, so its weights are damaged. Roll back to another version, "
-                "or fetch the base model again."
-            )
+            raise Damaged(say("error.model.not_finite"))
         self.last = token
         self._tokens += 1
         self._logprob += logprob

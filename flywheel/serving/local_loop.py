@@ -17,10 +17,10 @@ from flywheel.serving.local_batch import room
 from flywheel.serving.local_decode import Row
 from flywheel.serving.local_group import FAILED, MOST_ROWS, Group, Pace
 from flywheel.serving.local_models import Models
+from flywheel.words.catalogue import say
 
 SLICE_S = 0.03
 """For so long a group keeps the model while others wait: switching a version on takes about as long as a step."""
-STOPPED = "The model has stopped. Restart the app, then ask again."
 log = logging.getLogger(__name__)
 
 
@@ -63,15 +63,15 @@ class Loop:
             while True:
                 item = inbox.get_nowait()
                 if isinstance(item, Warm):
-                    item.done.set_exception(Unavailable(STOPPED))
+                    item.done.set_exception(Unavailable(say("error.model.stopped")))
                 elif item is not None:
                     self._waiting.append(item)
         for group in self._groups.values():
             group.drop_over()
-            group.fail(STOPPED)
+            group.fail(say("error.model.stopped"))
         for row in self._waiting:
             if row.stream.take():
-                self._refuse(row, STOPPED)
+                self._refuse(row, say("error.model.stopped"))
 
     def _listen(self, inbox: "SimpleQueue[Item]") -> bool:
         """Take what came; wait for something only when there is nothing to do."""

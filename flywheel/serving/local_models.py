@@ -11,6 +11,7 @@ from typing import Any
 from flywheel.errors import Damaged, NotFound
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec
 from flywheel.serving.local_trial import Memory, try_memory
+from flywheel.words.catalogue import say
 from storage.files import sha256_file
 
 WEIGHTS = "adapter_model.safetensors"
@@ -38,9 +39,7 @@ class Models:
             return None
         found = self._adapters(version)
         if found is None:
-            raise NotFound(
-                f"There is no version `{version}`. `python -m flywheel versions list` shows those there are."
-            )
+            raise NotFound(say("error.version.not_there", version=version))
         return found
 
     def select(self, version: str, spec: AdapterSpec | None, keep: Container[str] = ()) -> Any:
@@ -82,10 +81,7 @@ class Models:
         if not problems and sha256_file(spec.path / WEIGHTS) != spec.sha256:
             problems = ["the adapter is not the one that was recorded: its sha256 differs"]
         if problems:
-            raise Damaged(
-                f"Version `{version}` cannot answer, because {problems[0]}. "
-                "Roll back to another version, or restore its files from a backup."
-            )
+            raise Damaged(say("error.version.cannot_answer", version=version, problem=problems[0]))
 
 
 class _Slot:

@@ -29,6 +29,7 @@ from flywheel.serving.remote_words import (
     limit_named,
 )
 from flywheel.tasks.tools import Tool
+from flywheel.words.catalogue import say
 
 MOST_AT_ONCE = 32
 LEAST_ANSWER = 32
@@ -118,9 +119,7 @@ class RemoteEngine:
             return
         tokens, most = self.count_tokens(messages), context - min(LEAST_ANSWER, context // 4)
         if tokens > most:
-            raise InvalidInput(
-                f"This is about {tokens} tokens long and `{self.base}` reads at most {most}. Start a new chat."
-            )
+            raise InvalidInput(say("error.model.about_too_long", count=tokens, base=self.base, most=most))
 
     def submit(self, messages: Sequence[Message], version: str, sampling: Sampling) -> Stream:
         """Ask the server for an answer.
@@ -136,9 +135,9 @@ class RemoteEngine:
         call = _Call(known, sampling.deadline_s, self._loop)
         with self._opening:
             if self._closed:
-                raise Unavailable("The app is closing. Ask again when it has started anew.")
+                raise Unavailable(say("error.model.closing"))
             if len(self._open) >= MOST_AT_ONCE:
-                raise TooMany(f"{MOST_AT_ONCE} answers are being written already. Try again in a minute.")
+                raise TooMany(say("error.model.too_many", count=MOST_AT_ONCE))
             self._open.add(call)
             self._loop.call_soon_threadsafe(self._begin, call, list(messages), sampling)
         return call
@@ -154,10 +153,10 @@ class RemoteEngine:
     def _need_ready(self) -> None:
         ready, words = self.ready()
         if not ready:
-            raise Unavailable(f"The model does not answer yet: {words}. Try again when it is ready.")
+            raise Unavailable(say("error.model.not_yet", words=words))
 
     def _only_base(self, version: str) -> str:
-        return f"`{self.base}` runs at another server, so only `v0` answers and not `{version}`. Ask without a version."
+        return say("error.model.only_base", base=self.base, version=version)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import ConfigurationError, Unavailable
+from flywheel.words.catalogue import say
 
 
 def state_of(database: Path) -> tuple[tuple[int, int], ...]:
@@ -32,11 +33,8 @@ def tables_of(answer: dict[str, Any], database: Path) -> dict[str, list[tuple[st
 
 def _failure(database: Path, message: str) -> ConfigurationError | Unavailable:
     if "Could not set lock" in message:
-        return Unavailable(
-            f"Another program has the database `{database.name}` open for writing, so its rows cannot be read. "
-            "Close that program, or name a copy of the file."
-        )
+        return Unavailable(say("error.sql.database_held", database=database.name))
     if "No space left" in message:
-        return Unavailable(f"There is no room to copy the tables of `{database.name}`. Free some disk space.")
+        return Unavailable(say("error.sql.no_room", database=database.name))
     first = message.split("\n", 1)[0].replace(str(database), database.name).rstrip(".!")
     return ConfigurationError(f"The database `{database.name}` cannot be read: {first}. Name a DuckDB file.")

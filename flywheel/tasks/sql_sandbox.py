@@ -25,6 +25,7 @@ from typing import Any
 from flywheel.errors import FlywheelError, Unavailable
 from flywheel.tasks.sql_copy import state_of, tables_of
 from flywheel.tasks.sql_rules import TOO_COMPLEX, Verdict, judge, strip_fence, text_problem
+from flywheel.words.catalogue import say
 
 PROGRAM = Path(__file__).with_name("sql_child.py")
 START_SECONDS = 30.0
@@ -68,13 +69,13 @@ class SqlChild:
                 bufsize=0, env={}, cwd=cwd, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            raise Unavailable(f"The SQL sandbox could not be started ({error.strerror}). Free some memory.") from error
+            raise Unavailable(say("error.sql.no_memory", reason=error.strerror)) from error
         self._left = b""
         try:
             self.greeting = self.ask(settings, seconds)
         except (Overrun, Died) as error:
             self.kill()
-            raise Unavailable("The SQL sandbox could not be started in time. Try again in a moment.") from error
+            raise Unavailable(say("error.sql.not_in_time")) from error
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The answer to `request`. Raises Overrun after `seconds`, Died when the child ends; then only kill it."""
@@ -168,7 +169,7 @@ class SqlServer:
                 child = SqlChild(self._settings, self._empty, START_SECONDS)
                 if "failed" in child.greeting:
                     child.kill()
-                    raise Unavailable(f"The SQL sandbox could not be started: {child.greeting['message']}")
+                    raise Unavailable(say("error.sql.not_started", reason=child.greeting["message"]))
                 self._child = child
             return self._child
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flywheel import errors
 from flywheel.errors import ConfigurationError
 from flywheel.settings import read
 from flywheel.words import catalogue
@@ -101,3 +102,31 @@ def test_a_language_that_is_not_there_stops_the_start() -> None:
 
 def test_a_pseudo_language_is_whole(tmp_path: Path) -> None:
     assert not catalogue.use(str(pseudo_file(tmp_path))).missing and say("history.chats") == "⟦Chats⟧"
+
+
+OF_COMMANDS = re.compile(
+    r"flywheel/(addresses|backups|cli|client|demo|deploying|problem|product_files|setting\w*|spacefile|synthesis_journal"
+    r"|(operations|rest)/.*)\.py"
+)
+"""What is said in a terminal, and to programs."""
+
+
+def messages() -> Iterator[tuple[str, ast.expr]]:
+    """Where an error for people is made on the way to a page, and what it says."""
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type)} - {"ConfigurationError"}
+    for path in sorted((ROOT / "flywheel").rglob("*.py")):
+        if OF_COMMANDS.fullmatch(path.relative_to(ROOT).as_posix()):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds and node.args:
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", node.args[0]
+
+
+def test_an_error_on_a_page_is_said_from_the_catalogue() -> None:
+    shapes = (ast.JoinedStr, ast.Constant, ast.BinOp)
+    literal = [
+        where
+        for where, said in messages()
+        if isinstance(said, shapes) or (isinstance(said, ast.Name) and said.id.isupper())
+    ]
+    assert not literal, f"write these into en.toml: {literal}"
