@@ -4,11 +4,13 @@ Chooses between a model in this process and one at a server. Imports, itself, no
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from flywheel.base_fetch import BaseFetch
 from flywheel.base_model import BaseModel
 from flywheel.serving.engine import Engine
 from flywheel.serving.local import LocalEngine
+from flywheel.serving.local_tools import CallingEngine
 from flywheel.settings import Settings
 from flywheel.tasks.build import Task
 from flywheel.tasks.sql import SqlTask
@@ -20,10 +22,12 @@ from storage.hub import Hub, Patience
 
 def build_engine(settings: Settings, base: BaseModel, versions: Versions, load: bool, task: Task) -> Engine:
     """The engine these settings ask for; a local one loads in the background, or, unless `load`, on first use."""
+    tool = sql_tool(task) if settings.tools and isinstance(task, SqlTask) else None
     if not base.is_remote:
         # The fetch has a patience of its own, which ends when the process does.
         fetch = BaseFetch(base, Hub(settings.hub_endpoint, settings.hub_token, Patience(read_s=3)))
-        return LocalEngine(
+        build = partial(CallingEngine, tool=tool) if tool else LocalEngine
+        return build(
             base.location,
             base.revision,
             versions.adapter,
@@ -35,7 +39,6 @@ def build_engine(settings: Settings, base: BaseModel, versions: Versions, load: 
     # Not at the top: its client library is of no use to anybody else, and takes its time to load.
     from flywheel.serving.remote import RemoteEngine
 
-    tool = sql_tool(task) if settings.tools and isinstance(task, SqlTask) else None
     return RemoteEngine(settings.openai_base_url, base.name, settings.openai_api_key, tool=tool)
 
 

@@ -76,7 +76,7 @@ class Settings:
         "`local`: the model runs in this process; `openai`: it runs at any OpenAI-compatible server",
     )
     tools: bool = _setting(
-        "FLYWHEEL_TOOLS", "on", "`on`: a model at a server runs its SQL as a tool, where it can; `off`: it writes SQL"
+        "FLYWHEEL_TOOLS", "on", "`on`: a base that calls functions runs its SQL as a tool; `off`: it writes SQL"
     )
     openai_base_url: str = _setting(
         "OPENAI_BASE_URL", OPENAI_URL, "address of that server, for example `http://localhost:11434/v1`"

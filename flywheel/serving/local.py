@@ -20,7 +20,7 @@ from flywheel.serving.loading import Prepare
 from flywheel.serving.local_decode import Limits, Row
 from flywheel.serving.local_loop import Item, Loop, Warm
 from flywheel.serving.local_models import Models
-from flywheel.serving.pieces import Pieces
+from flywheel.serving.pieces import Decode, Pieces
 from flywheel.serving.texts import Texts
 from flywheel.words.catalogue import say
 
@@ -118,11 +118,13 @@ class LocalEngine:
         happens later is the Generation's `error`.
         """
         self._need_ready()
-        rendered, prompt = self._render_checked(messages)
+        return self._begin(*self._render_checked(messages), version, sampling, self._decode_ids)
+
+    def _begin(self, rendered: str, prompt: list[int], version: str, sampling: Sampling, decode: Decode) -> Stream:
         known = Generation("", "error", version, self._base, "", len(prompt), rendered_prompt=rendered)
         stream = Stream(known, sampling.deadline_s)
         limits = Limits(self._ends, min(sampling.max_new_tokens, self._context - len(prompt)))
-        row = Row(prompt, limits, sampling, Pieces(self._decode_ids, sampling.stop), stream)
+        row = Row(prompt, limits, sampling, Pieces(decode, sampling.stop), stream)
         with self._opening:
             if self._closed:
                 raise Unavailable(say("error.model.stopped"))
@@ -175,19 +177,18 @@ class LocalEngine:
         with self._tokenizing:
             return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _render(self, messages: Sequence[Message]) -> tuple[str, list[int]]:
+    def _render(self, messages: Sequence[Message], **more: Any) -> tuple[str, list[int]]:
         from jinja2 import TemplateError
 
         try:
-            rendered = self._tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=messages[-1]["role"] != "assistant"
-            )
+            more["add_generation_prompt"] = messages[-1]["role"] != "assistant"
+            rendered = self._tokenizer.apply_chat_template(list(messages), tokenize=False, **more)
         except TemplateError as error:
             raise InvalidInput(say("error.model.template_refuses", base=self._base, reason=error)) from error
         return rendered, self._tokens(rendered)
 
-    def _render_checked(self, messages: Sequence[Message]) -> tuple[str, list[int]]:
-        rendered, prompt = self._render(messages)
+    def _render_checked(self, messages: Sequence[Message], **more: Any) -> tuple[str, list[int]]:
+        rendered, prompt = self._render(messages, **more)
         most = self._context - min(LEAST_ANSWER, self._context // 4)
         if len(prompt) > most:
             raise InvalidInput(say("error.model.too_long", count=len(prompt), base=self._base, most=most))

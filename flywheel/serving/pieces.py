@@ -5,6 +5,8 @@ Knows neither models nor threads; of a tokenizer it knows the function that deco
 
 from collections.abc import Callable, Sequence
 
+Decode = Callable[[Sequence[int]], str]
+"""The text of token ids."""
 UNFINISHED = "\ufffd"
 LONGEST_WAIT = 8
 """Tokens. A character has at most four bytes: one that is still broken after so many was never going to be whole."""
@@ -13,7 +15,7 @@ LONGEST_WAIT = 8
 class Pieces:
     """Turns one answer's token ids into text, piece by piece. `text` is all that was given out so far."""
 
-    def __init__(self, decode: Callable[[Sequence[int]], str], stop: tuple[str, ...] = ()) -> None:
+    def __init__(self, decode: Decode, stop: tuple[str, ...] = ()) -> None:
         self.text = ""
         self.stopped = False
         """A stop text was met; the answer ends before it."""

@@ -16,9 +16,9 @@ import openai
 from flywheel.serving.engine import FinishReason, Generation, Message, Sampling, Stream
 from flywheel.serving.pieces import Pieces
 from flywheel.serving.remote_dialect import Dialect
-from flywheel.serving.remote_tools import Calls, hinted
 from flywheel.serving.remote_words import Server, explain, is_passing, retry_after
 from flywheel.serving.thinking import CLOSE, OPEN
+from flywheel.serving.tool_calls import Calls, hinted
 from flywheel.tasks.tools import Tool
 
 USAGE_WAIT_S = 2.0
@@ -207,8 +207,8 @@ class Request:
                 # The statement ran, so there is an answer without the model's words about it.
                 log.warning("%s said nothing of a result: %s", self._server.url, error)
                 calls.open, calls.words, self.answer.finish_reason = [], "", "stop"
-        if calls is not None and calls.done and not calls.text:
-            raise Failed(f"The model called its tool wrongly {len(calls.done)} times. Ask again, in other words.")
+        if calls is not None and calls.failure:
+            raise Failed(calls.failure)
 
     async def _round(self) -> None:
         tries, before = 0, self.answer.pieces

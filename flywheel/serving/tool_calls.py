@@ -1,8 +1,8 @@
-"""Calls of a tool in an answer from a server: put together from their pieces, run, and told to the model.
+"""Calls of a tool in an answer: put together from their pieces, run, and told to the model.
 
-A call comes in parts, its arguments a few characters at a time; servers leave out what they please. One call is run in
-each round, so many rounds at most. What an answer says in the end is the statement that ran last, since that is what is
-stored and learnt; the model's words about its result stand apart. Knows no connection.
+From a server a call comes in parts, its arguments a few characters at a time; servers leave out what they please. One
+call is run in each round, so many rounds at most. What an answer says in the end is the statement that ran last, since
+that is what is stored and learnt; the model's words about its result stand apart. Knows no connection and no template.
 """
 
 import asyncio
@@ -54,15 +54,29 @@ class Calls:
 
     async def run(self) -> None:
         """Run what was called, on a thread beside; another round may follow."""
-        calls, words = [call for call in self.open if call.name or call.arguments], self.words
+        for number, call in enumerate(self._begin()):
+            self._end(call, await asyncio.to_thread(self._called, call) if number == 0 else None)
+
+    def run_here(self) -> None:
+        """Run what was called, on this thread; another round may follow."""
+        for number, call in enumerate(self._begin()):
+            self._end(call, self._called(call) if number == 0 else None)
+
+    def _begin(self) -> list[Call]:
+        # An empty call counts as a wrong one: else it could be made for ever.
+        calls, words = [call for call in self.open if call.name or call.arguments] or self.open[:1], self.words
         self.open, self.words = [], ""
         for number, call in enumerate(calls):
             call.id = call.id or f"call_{len(self.done)}_{number}"
         told = [{"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in calls]
         self.told.append({"role": "assistant", "content": words or None, "tool_calls": told})
-        for number, call in enumerate(calls):
-            result = await self._result(call, first=number == 0)
-            self.told.append({"role": "tool", "tool_call_id": call.id, "content": result})
+        return calls
+
+    def _end(self, call: Call, called: Called | None) -> None:
+        if called is not None:
+            self.done.append(called)
+        result = called.told if called else json.dumps({"error": "One call at a time: this one was not run."})
+        self.told.append({"role": "tool", "tool_call_id": call.id, "content": result})
 
     @property
     def over(self) -> bool:
@@ -85,21 +99,24 @@ class Calls:
         return parted(self.words).text if self.ran and not self.open else "" if self.ran else None
 
     @property
+    def failure(self) -> str | None:
+        """Why there is no answer, fit for a person; None where there is one, or nothing was called."""
+        if not self.done or self.text:
+            return None
+        return f"The model called its tool wrongly {len(self.done)} times. Ask again, in other words."
+
+    @property
     def statement(self) -> str | None:
         """The last one that ran, else the last that was tried; None where there is none."""
         tried = [called for called in self.done if called.statement is not None]
         ran = [called for called in tried if called.ran]
         return (ran or tried)[-1].statement if tried else None
 
-    async def _result(self, call: Call, *, first: bool) -> str:
-        if not first:
-            return json.dumps({"error": "One call at a time: this one was not run."})
-        if call.name != self.tool.name:
-            words = f"There is no tool `{call.name[:60]}`. Call `{self.tool.name}`."
-            self.done.append(Called(None, False, json.dumps({"error": words})))
-        else:
-            self.done.append(await asyncio.to_thread(self.tool.run, call.arguments))
-        return self.done[-1].told
+    def _called(self, call: Call) -> Called:
+        if call.name == self.tool.name:
+            return self.tool.run(call.arguments)
+        words = f"There is no tool `{call.name[:60]}`. Call `{self.tool.name}`."
+        return Called(None, False, json.dumps({"error": words}))
 
 
 def hinted(messages: list[Message], tool: Tool) -> list[Message]:
