@@ -66,6 +66,7 @@ from storage.consents import ConsentStore
 from storage.conversations import ConversationStore
 from storage.database import Database
 from storage.datasets import DatasetStore
+from storage.drafts import DraftStore
 from storage.examples import ExampleStore
 from storage.feedback import FeedbackStore
 from storage.home import Home
@@ -260,7 +261,7 @@ def _compose(
         inbox=Inbox(queue, QueueStore(database), curation, tags, leases, eyes, datasets, version_store),
         alike=Alike(examples, curation),
         audit=Audit(AuditStore(database)),
-        suggestions=Suggestions(curation, teacher, engine, task, versions.served),
+        suggestions=Suggestions(curation, teacher, engine, task, versions.served, DraftStore(database)),
         pins=pins,
         datasets=frozen,
         importer=Importer(examples, task, rules),

@@ -1,6 +1,7 @@
 """A draft of what an answer should have been, from what the person said of it: by the teacher, else by what serves now.
 
-A draft is shown and never stored or approved by itself. Personal data and secrets are redacted before anything is sent.
+A draft is shown and never approved by itself; of its text a fingerprint is kept, by which a freeze knows a model's own
+words. Personal data and secrets are redacted before anything is sent.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from flywheel.tasks.tokens import neutralise_messages
 from flywheel.teacher import Teacher
 from flywheel.worddiff import Part, word_diff
 from flywheel.words.catalogue import say
+from storage.drafts import DraftStore
 from storage.examples import Example
 
 Message = dict[str, str]
@@ -46,11 +48,17 @@ class Suggestions:
     """Drafts completions for the inbox."""
 
     def __init__(
-        self, curation: Curation, teacher: Teacher, engine: Engine, task: Task, served: Callable[[], str]
+        self,
+        curation: Curation,
+        teacher: Teacher,
+        engine: Engine,
+        task: Task,
+        served: Callable[[], str],
+        drafts: DraftStore,
     ) -> None:
         """`served` names the version that answers now."""
         self._curation, self._teacher, self._engine = curation, teacher, engine
-        self._task, self._served = task, served
+        self._task, self._served, self._drafts = task, served, drafts
 
     def drafter(self, who: Principal) -> str:
         """Who would be asked: the teacher's model, or a version; told before anything is sent."""
@@ -71,6 +79,7 @@ class Suggestions:
         text = self._task.completion(drafted)
         if not text:
             raise Unavailable(say("error.suggest.empty", by=by))
+        self._drafts.remember(example_id, text, by=who.id)
         now = item.example.completion
         diff = word_diff(now, text) if text != now else []
         return Suggestion(text, by, diff, self._curation.problem(item.example, text))

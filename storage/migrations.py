@@ -94,6 +94,11 @@ def m012_pins(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute(_PINS)
 
 
+def m013_drafts(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Which texts a model drafted for an example, as fingerprints."""
+    cursor.execute(_DRAFTS)
+
+
 _STAMP = "created TIMESTAMPTZ NOT NULL, created_by VARCHAR NOT NULL"
 
 _WHEEL = (
@@ -183,6 +188,9 @@ _COMPARISONS = f"""CREATE TABLE comparisons (id VARCHAR PRIMARY KEY, conversatio
 _PINS = f"""CREATE TABLE pins (id VARCHAR PRIMARY KEY, example_id VARCHAR NOT NULL, kind VARCHAR NOT NULL,
         {_STAMP})"""
 
+_DRAFTS = f"""CREATE TABLE drafts (id VARCHAR PRIMARY KEY, example_id VARCHAR NOT NULL, text_hash VARCHAR NOT NULL,
+        {_STAMP})"""
+
 STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_wheel,
     m002_keys,
@@ -196,6 +204,7 @@ STEPS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m010_invitations,
     m011_comparisons,
     m012_pins,
+    m013_drafts,
 ]
 
 

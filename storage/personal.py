@@ -28,6 +28,7 @@ OF_PERSON = {
     "example_events": f"example_id IN ({_EXAMPLES})",
     "example_tags": f"example_id IN ({_EXAMPLES})",
     "pins": f"example_id IN ({_EXAMPLES})",
+    "drafts": f"example_id IN ({_EXAMPLES})",
     "votes": f"example_id IN ({_EXAMPLES})",
     "comparisons": f"conversation_id IN ({_CONVERSATIONS})",
     "notices": "created_by = $1",

@@ -11,7 +11,9 @@ from flywheel.settings import read
 from flywheel.suggestions import Suggestions
 from flywheel.tasks.chat import ChatTask
 from flywheel.teacher import Patience, Teacher
+from storage.drafts import DraftStore
 from storage.examples import Example
+from storage.own_words import in_own_words
 from tests.support.desk import GUEST, REVIEWER, Desk
 from tests.support.openai_server import OpenAIServer, openai_server
 
@@ -46,7 +48,8 @@ def suggestions(desk: Desk, server: OpenAIServer) -> Suggestions:
     settings = replace(read({}), teacher_model="parrot", teacher_base_url=server.url)
     task = ChatTask("Be kind.")
     # With a teacher the engine is asked nothing.
-    return Suggestions(desk.curation, Teacher(settings, QUICK), None, task, lambda: "v0")  # type: ignore[arg-type]
+    teacher, drafts = Teacher(settings, QUICK), DraftStore(desk.database)
+    return Suggestions(desk.curation, teacher, None, task, lambda: "v0", drafts)  # type: ignore[arg-type]
 
 
 def test_teacher_is_told_what_was_wrong_and_nothing_private(desk: Desk, server: OpenAIServer, example: Example) -> None:
@@ -60,10 +63,11 @@ def test_teacher_is_told_what_was_wrong_and_nothing_private(desk: Desk, server: 
     assert "ann@example.com" not in sent
 
 
-def test_draft_decides_and_stores_nothing(desk: Desk, server: OpenAIServer, example: Example) -> None:
-    before = desk.database.value("SELECT count(*) FROM ledger")
+def test_draft_decides_nothing_and_its_text_is_not_kept(desk: Desk, server: OpenAIServer, example: Example) -> None:
+    server.answer = lambda messages: "In Marrakesh."
     suggestions(desk, server).draft(REVIEWER, example.id)
-    assert desk.database.value("SELECT count(*) FROM ledger") == before
+    tables = [str(desk.database.rows(f'SELECT * FROM "{table}"')) for table in desk.database.tables]
+    assert not any("Marrakesh" in rows for rows in tables)
     assert desk.curation.item(REVIEWER, example.id).example == example
 
 
@@ -92,3 +96,15 @@ def test_guests_ask_for_no_drafts(desk: Desk, server: OpenAIServer, example: Exa
     with pytest.raises(Forbidden):
         suggestions(desk, server).draft(GUEST, example.id)
     assert server.asked == []
+
+
+def test_a_draft_that_is_approved_unchanged_is_a_models_own_words(
+    desk: Desk, server: OpenAIServer, example: Example
+) -> None:
+    server.answer = lambda messages: "In Paris."
+    draft = suggestions(desk, server).draft(REVIEWER, example.id).text
+    assert in_own_words(desk.database) == set()
+    desk.curation.approve(REVIEWER, example.id, completion=f"{draft} She moved.", keep="ours")
+    assert in_own_words(desk.database) == set()
+    desk.curation.approve(REVIEWER, example.id, completion=f" {draft}\n", keep="ours")
+    assert in_own_words(desk.database) == {example.id}

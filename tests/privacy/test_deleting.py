@@ -52,7 +52,8 @@ def test_all_that_was_said_is_gone(desk: Desk, privacy: Privacy) -> None:
     counts = privacy.delete_own(ANN)
     assert counts == {
         "conversations": 2, "conversation_events": 0, "turns": 4, "feedback": 2, "corrections": 2, "examples": 2,
-        "example_events": 3, "example_tags": 0, "pins": 0, "votes": 0, "comparisons": 0, "notices": 0, "consents": 1,
+        "example_events": 3, "example_tags": 0, "pins": 0, "drafts": 0, "votes": 0,
+        "comparisons": 0, "notices": 0, "consents": 1,
     }  # fmt: skip
     assert HIDDEN not in everything(desk.database) and "stork" in everything(desk.database)
     report = verify(desk.database)
@@ -158,7 +159,8 @@ def test_a_download_holds_ones_own_and_nobody_elses(desk: Desk, privacy: Privacy
     data: dict[str, Any] = json.loads(json.dumps(privacy.own_data(ANN), default=str))
     assert {table: len(data[table]) for table in OF_PERSON} == {
         "conversations": 2, "conversation_events": 0, "turns": 4, "feedback": 2, "corrections": 2, "examples": 2,
-        "example_events": 3, "example_tags": 0, "pins": 0, "votes": 0, "comparisons": 0, "notices": 0, "consents": 1,
+        "example_events": 3, "example_tags": 0, "pins": 0, "drafts": 0, "votes": 0,
+        "comparisons": 0, "notices": 0, "consents": 1,
     }  # fmt: skip
     assert data["in_dataset_versions"].keys() == {"d1"}
     assert "stork" not in str(data) and BOB.id not in str(data) and REVIEWER.id not in str(data)
