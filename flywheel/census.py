@@ -86,6 +86,7 @@ EVENTS: dict[str, Role] = {
     "review_forward": Role.REVIEWER,
     "review_backward": Role.REVIEWER,
     "review_tag": Role.REVIEWER,
+    "review_pin": Role.REVIEWER,
     "review_item": Role.REVIEWER,
     "review_try": Role.REVIEWER,
     "review_approve": Role.REVIEWER,

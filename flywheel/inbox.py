@@ -179,6 +179,12 @@ class Inbox:
         known = self._curation.named([row.id for row in rows])
         return [(known[row.id], row.tags) for row in rows if row.id in known]
 
+    def approved_once(self, who: Principal, ids: Sequence[str]) -> list[str]:
+        """Those of these that wait for another reviewer after this one has approved them."""
+        require(who, Role.REVIEWER)
+        found = [entry for id in ids if (entry := self._queue.get(id)) and entry.record.state == "pending"]
+        return [e.id for e in found if any(v.by == who.id and v.decision == "approved" for v in e.record.votes)]
+
     def facets(self, who: Principal) -> Facets:
         """What the filters offer."""
         require(who, Role.REVIEWER)

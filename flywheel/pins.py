@@ -12,7 +12,7 @@ from flywheel.items import pseudonym
 from flywheel.roles import Principal, Role, require
 from flywheel.words.catalogue import say
 from storage.examples import Example, ExampleStore
-from storage.pins import PinStore
+from storage.pins import Pin, PinStore
 
 PINNABLE = ("approved", "pending")
 """A pending one may have one of two approvals; its pin counts from the day it is approved."""
@@ -74,9 +74,18 @@ class Pins:
         for example_id in ids:
             if example_id not in by:
                 raise NotFound(say("error.pin.unknown", example=example_id[:60]))
-            if by[example_id] != who.id:
+            if not self.may_remove(who, by[example_id]):
                 require(who, Role.OWNER)
         return self._pins.mark(ids, "removed", by=who.id)
+
+    def of(self, who: Principal, example_id: str) -> Pin | None:
+        """The pin of an example, in force or not; None where it has none."""
+        require(who, Role.REVIEWER)
+        return self._pins.of(example_id)
+
+    def may_remove(self, who: Principal, by: str) -> bool:
+        """Whether somebody may take away a pin that `by` set."""
+        return by == who.id or who.role >= Role.OWNER
 
     def in_force(self) -> list[Example]:
         """The examples that are pinned and approved, for those who freeze and test."""

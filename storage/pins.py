@@ -53,6 +53,13 @@ class PinStore:
 
         return inside(self._db, tx, by, job)
 
+    def of(self, example_id: str) -> Pin | None:
+        """The pin of an example that nobody took away."""
+        row = self._db.row(
+            "SELECT kind, created, created_by FROM pins WHERE example_id = ? ORDER BY id DESC LIMIT 1", [example_id]
+        )
+        return Pin(example_id, row["created"], row["created_by"]) if row and row["kind"] == "pinned" else None
+
     def list(self) -> list[Pin]:
         """All pins that nobody took away, newest first, without those that nothing may be learnt from."""
         return [Pin(row["example_id"], row["created"], row["created_by"]) for row in self._db.rows(_PINNED)]

@@ -32,7 +32,8 @@ def review(services: Services, who: Principal, args: Arguments) -> Iterator[Even
         yield from _together(services, who, args)
     elif action == "approve":
         approved, refused = curation.approve_many(who, args["ids"], args.get("keep", ""))
-        _pin(services, who, args, approved)
+        # An approval that waits for a second reviewer is no decision yet; its pin counts from that on.
+        _pin(services, who, args, [*approved, *services.inbox.approved_once(who, [id for id, _ in refused])])
         yield {"result": {"approved": approved, "refused": [{"id": i, "reason": r} for i, r in refused]}}
         yield {"exit": 1 if refused else 0}
     elif action == "edit":

@@ -53,7 +53,7 @@
   const actions = {
     a: () => decide('approve'), s: () => decide('skip'), u: () => press('undo'), x: () => decide('redact'),
     e: () => focus('completion'), r: () => focus('reason'), j: () => step(1), k: () => step(-1),
-    t: () => focus('tags'), '/': () => focus('search'), '?': help,
+    t: () => focus('tags'), p: () => once_whole(() => document.querySelector('#pin input')?.click()), '/': () => focus('search'), '?': help,
   };
   const repeats = ['j', 'k'];
 
@@ -83,7 +83,8 @@
       return;
     }
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    if (at.closest('textarea, select, [contenteditable=true]') || (at.tagName === 'INPUT' && at.type !== 'radio')) {
+    const typed = at.tagName === 'INPUT' && !['radio', 'checkbox'].includes(at.type);
+    if (typed || at.closest('textarea, select, [contenteditable=true]')) {
       if (event.key === 'Escape') at.blur();
       return;
     }

@@ -13,6 +13,7 @@ HELP = (
     ("s", "skip"),
     ("u", "undo"),
     ("t", "tag"),
+    ("p", "pin"),
     ("/", "search"),
     ("?", "help"),
 )

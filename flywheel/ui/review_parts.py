@@ -14,6 +14,7 @@ from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.review_alike import AlikePanel
 from flywheel.ui.review_flags import noticed
+from flywheel.ui.review_pin import PinPanel
 from flywheel.ui.review_place import Panel, item_key
 from flywheel.ui.review_suggest import SuggestPanel
 from flywheel.ui.review_tags import TagPanel
@@ -32,7 +33,8 @@ def parts(services: Services) -> list[Part]:
 
 def panels(services: Services) -> list[Panel]:
     """The sections with buttons, in their order on each side."""
-    return [SuggestPanel(services.suggestions), AlikePanel(services.alike), TagPanel(services.inbox)]
+    below: list[Panel] = [TagPanel(services.inbox), PinPanel(services.pins)]
+    return [SuggestPanel(services.suggestions), AlikePanel(services.alike), *below]
 
 
 def item_view(sections: Sequence[Part], item: Item) -> str:

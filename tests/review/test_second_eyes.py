@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from flywheel.errors import Conflict
+from flywheel.pins import Pins
 from flywheel.queue_entries import Filters
 from flywheel.second_eyes import kappa
 from storage.examples import Example
 from storage.ids import new_id
+from storage.pins import PinStore
 from tests.support.desk import OWNER
 from tests.support.reviewing import ANN, BOB, CAY, Review
 
@@ -98,6 +100,19 @@ def test_vote_can_be_taken_back(both: Callable[..., Review]) -> None:
     review.curation.reopen(ANN, example.id)
     assert review.ids(ANN) == [example.id]
     assert review.curation.reject(BOB, example.id, "no").state == "pending"
+
+
+def test_pin_set_with_the_first_vote_counts_from_the_approval(both: Callable[..., Review]) -> None:
+    review = both(ANN, BOB)
+    example, other = review.chatted("q", "a"), review.chatted("another", "b")
+    pins = Pins(PinStore(review.desk.database), review.desk.examples)
+    _, refused = review.curation.approve_many(ANN, [example.id])
+    assert review.inbox.approved_once(ANN, [*(id for id, _ in refused), other.id, "nonsense"]) == [example.id]
+    assert review.inbox.approved_once(BOB, [example.id]) == []
+    pins.add(ANN, [example.id])
+    assert pins.in_force() == []
+    review.curation.approve(BOB, example.id)
+    assert [one.id for one in pins.in_force()] == [example.id]
 
 
 def test_share_and_flags_choose_what_goes_to_two(review: Review) -> None:

@@ -1,5 +1,7 @@
 """Thirty items of the inbox decided without a mouse, and nothing decided while a person types."""
 
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -24,6 +26,19 @@ def press(page: Page, key: str, then: str = "") -> None:
         page.keyboard.type(then)
         page.keyboard.press("Enter")
     page.wait_for_function("before => document.querySelector('#item [data-item]')?.dataset.item !== before", arg=before)
+
+
+def pins_of(app: App, ids: list[str]) -> list[str]:
+    return [pin.id for pin in app.services.pins.listing(KIM) if pin.id in ids]
+
+
+def until(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait for what is stored; the page shows it sooner."""
+    for _ in range(300):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("it did not come to hold")
 
 
 def burst(page: Page, presses: int) -> tuple[set[str], int]:
@@ -68,6 +83,9 @@ def test_thirty_items_without_a_mouse(app: App, browser: Browser) -> None:
     expect(page.get_by_label("Tags (t)")).to_have_value("a s j k, airship")
     page.keyboard.press("Escape")
     assert app.services.inbox.tag_counts(KIM)["airship"] == 1
+    page.keyboard.press("p")
+    expect(page.get_by_label("Pin as a test (p)")).to_be_checked()
+    until(page, lambda: len(pins_of(app, ids)) == 1)
     were_shown, unused = burst(page, 10)
     approved = [
         entry.subject for entry in app.services.audit.all(KIM) if entry.action == "approved" and entry.subject in ids
@@ -85,6 +103,8 @@ def test_thirty_items_without_a_mouse(app: App, browser: Browser) -> None:
             press(page, "j")
         else:
             press(page, "a")
+    assert set(pins_of(app, ids)) <= set(approved)
+    app.services.pins.remove(KIM, pins_of(app, ids))
     states = [example.state for example in store.named(ids).values()]
     assert states.count("approved") == 27 and states.count("rejected") == 1
     for id, example in store.named(ids).items():
