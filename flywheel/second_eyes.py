@@ -137,7 +137,7 @@ class SecondEyes:
                 if not _stands(said, Said(who.id, kind, text), who, others, self.wanted(example.id)):
                     return example
             return self._examples.decide(
-                example.id, kind, completion=completion, reason=reason, seconds=seconds, known=example,
+                example.id, kind, completion=completion, reason=reason, seconds=seconds,
                 expected_event=example.event_id, by=who.id, tx=tx,
             )  # fmt: skip
 

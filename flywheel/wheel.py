@@ -10,7 +10,7 @@ from flywheel.training import Training
 from flywheel.versions import Versions
 from flywheel.words.catalogue import say, say_count
 from storage.datasets import DatasetStore, DatasetVersion
-from storage.examples import Example, ExampleStore
+from storage.examples import ExampleStore
 from storage.runs import ACTIVE, Run, RunStore
 
 WORTH_WHILE = 30
@@ -73,7 +73,7 @@ class Wheel:
         require(who, Role.REVIEWER)
         counts = self._examples.counts()
         latest = self._datasets.latest()
-        fresh = self._fresh(latest)
+        fresh = self._examples.fresh()
         run = next(iter(self._runs.list(limit=1)), None)
         active = run if self._learns_here and run is not None and run.state in ACTIVE else None
         progress = self._training.view(SYSTEM, active.number).progress if active else None
@@ -98,12 +98,6 @@ class Wheel:
             more=_more(missing),
             learns_here=self._learns_here,
         )
-
-    def _fresh(self, latest: DatasetVersion | None) -> int:
-        """Lessons that no version holds; those the last freeze refused are not lessons."""
-        known = set(self._datasets.placements())
-        refused = {item["example_id"] for item in latest.refused} if latest else set()
-        return sum(_is_lesson(example) and example.id not in known | refused for example in self._examples.approved())
 
     def _candidate(self) -> tuple[str | None, str | None]:
         newest = self._versions.newest(SYSTEM) if self._learns_here else None
@@ -147,10 +141,6 @@ def _next_step(facts: _Facts) -> Step:
 def _was_trained(latest: DatasetVersion | None, runs: list[Run]) -> bool:
     """Whether a run on this version came to an end of its own; an interrupted or cancelled one did not."""
     return latest is not None and any(run.dataset == latest.id and run.state in ("finished", "failed") for run in runs)
-
-
-def _is_lesson(example: Example) -> bool:
-    return example.split in (None, "train")
 
 
 def _more(missing: int) -> str:

@@ -55,9 +55,7 @@ HELD_EXAMPLES = f"""SELECT x.id FROM examples x LEFT JOIN conversations c ON c.i
     WHERE x.conversation_id IS NOT NULL AND {_held("x.created")}"""
 """Ids of the examples that nothing may learn from now. What was imported belongs to no conversation and is not held."""
 
-_HELD_ONE = f"""SELECT 1 FROM (SELECT $1::VARCHAR AS id, $2::VARCHAR AS owner) c, (SELECT $3::TIMESTAMPTZ AS created) x,
-    (SELECT arg_max(choice, id) AS choice FROM consents WHERE person = $2 AND conversation_id IS NULL) p,
-    (SELECT arg_max(choice, id) AS choice FROM consents WHERE conversation_id = $1) s WHERE {_held("x.created")}"""
+_CHOICES_OF_ONE = "SELECT id, conversation_id, choice FROM consents WHERE person = $1 OR conversation_id = $2"
 
 HELD_TURNS = f"""SELECT t.id FROM turns t LEFT JOIN conversations c ON c.id = t.conversation_id {_CHOSEN}
     WHERE {_held("t.created")}"""
@@ -72,7 +70,17 @@ def is_held(read: Callable[[str, Sequence[Any]], list[Row]], conversation_id: st
     if conversation_id is None:
         return False
     found = read("SELECT owner FROM conversations WHERE id = ?", [conversation_id])
-    return not found or bool(read(_HELD_ONE, [conversation_id, found[0]["owner"], created]))
+    if not found:
+        return True
+    owner = found[0]["owner"]
+    rows = sorted(read(_CHOICES_OF_ONE, [owner, conversation_id]), key=lambda row: str(row["id"]))
+    # The last one of each counts, as in HELD_EXAMPLES.
+    latest = {row["conversation_id"]: row["choice"] for row in rows}
+    if latest.get(conversation_id) == "no" or latest.get(None) == "no":
+        return True
+    if None in latest or unasked(owner):
+        return False
+    return not read(f"SELECT 1 FROM migrations WHERE name = '{_STEP}' AND ?::TIMESTAMPTZ < created", [created])
 
 
 class ConsentStore:

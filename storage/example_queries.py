@@ -9,6 +9,9 @@ _FIELDS = """x.* REPLACE (coalesce(e.prompt, x.prompt) AS prompt), e.prompt IS N
 CURRENT = f"""SELECT {_FIELDS} FROM examples x JOIN example_events e ON e.example_id = x.id
     WHERE {{}} QUALIFY row_number() OVER (PARTITION BY x.id ORDER BY e.id DESC) = 1"""
 
+ONE = f"""SELECT {_FIELDS} FROM examples x JOIN example_events e ON e.example_id = x.id
+    WHERE x.id = $1 ORDER BY e.id DESC LIMIT 1"""
+
 # Picked by the narrow columns first: the texts are read only for the examples that are shown.
 PICKED = f"""WITH placed AS (
         SELECT example_id, max(id) AS event_id, arg_max(provenance NOT IN ('thumb', 'preference'), id) AS first

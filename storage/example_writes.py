@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from storage.consents import is_held
 from storage.errors import Missing, Stale
-from storage.example_queries import CURRENT
+from storage.example_queries import ONE
 from storage.example_records import STATE_OF, WEIGHTS, Example, Message, from_row
 from storage.ids import new_id
 from storage.records import stamped
@@ -19,25 +18,13 @@ from storage.transaction import Row, Transaction
 
 
 def current_of(tx: Transaction, example_id: str, expected_event: str | None) -> Example:
-    row = tx.row(CURRENT.format("x.id = ?"), [example_id])
+    row = tx.row(ONE, [example_id])
     if row is None:
         raise Missing(f"There is no example `{example_id}`. Load the page again.")
     now = from_row(row)
     if expected_event is not None and expected_event != now.event_id:
         raise Stale(f"This example became {now.state} meanwhile. Load the page again.")
     return now
-
-
-def unchanged(tx: Transaction, known: Example) -> Example:
-    """An example as it was read, if that still holds. Raises Missing, Stale."""
-    latest = tx.value("SELECT max(id) FROM example_events WHERE example_id = ?", [known.id])
-    return known if latest == known.event_id else current_of(tx, known.id, known.event_id)
-
-
-def refuse_held(tx: Transaction, now: Example) -> None:
-    """Raises Stale where nothing may learn from it."""
-    if is_held(tx.rows, now.conversation_id, now.created):
-        raise Stale("The author of this example does not allow learning from it. Leave it.")
 
 
 def origin_of(prompt: Sequence[Message], completion: str, split: str | None) -> Row:

@@ -4,12 +4,16 @@ The origin never changes; everything after is an event with the whole text, and 
 author does not allow learning, an example is in no list, count or decision. Knows nothing of who may decide.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from storage.consents import HELD_EXAMPLES, is_held
+from storage.counted import Counted
 from storage.database import Database
-from storage.example_queries import CURRENT, PICKED
+from storage.errors import Stale
+from storage.example_queries import CURRENT, ONE, PICKED
 from storage.example_records import (
     DECISIONS,
     KIND_OF_NEW,
@@ -29,12 +33,15 @@ from storage.example_writes import (
     last_proposal,
     origin_of,
     proposed_again,
-    refuse_held,
-    unchanged,
 )
+from storage.known import Known
 from storage.records import inside, one_of
 from storage.tags import put_on, tags_of
-from storage.transaction import Transaction
+from storage.transaction import Row, Transaction
+
+Reading = Callable[[str, Sequence[Any]], list[Row]]
+MOST_KNOWN = 100_000
+"""Characters of an example that is kept in memory after it was read."""
 
 
 class ExampleStore:
@@ -42,6 +49,9 @@ class ExampleStore:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._counted = Counted(db)
+        self._read: Known[str, Example] = Known(db, "examples", "example_events")
+        self._allowed: Known[str, datetime] = Known(db, "consents", "erasures")
 
     def propose(
         self,
@@ -112,7 +122,6 @@ class ExampleStore:
         completion: str | None = None,
         reason: str | None = None,
         seconds: float | None = None,
-        known: Example | None = None,
         expected_event: str | None,
         by: str,
         tx: Transaction | None = None,
@@ -120,15 +129,14 @@ class ExampleStore:
         """Append a decision. Raises Missing, and Stale when another event came after `expected_event`.
 
         Approving another text makes the example `edited`; reopening brings back the text last proposed. The same
-        decision again changes nothing. `seconds`: how long it took, where that is known. `known`: the example as it was
-        read; it must be so still, and is not read again.
+        decision again changes nothing. `seconds`: how long it took, where that is known.
         """
         one_of("decision", kind, DECISIONS)
 
         def job(t: Transaction) -> Example:
-            now = unchanged(t, known) if known else current_of(t, example_id, expected_event)
+            now = self._now(t, example_id, expected_event)
             if kind not in ("withdrawn", "quarantined"):
-                refuse_held(t, now)
+                self._refuse_held(t, now)
             text = now.completion if completion is None else completion
             if now.state == STATE_OF[kind] and text == now.completion and reason == now.reason:
                 return now
@@ -157,8 +165,8 @@ class ExampleStore:
         """
 
         def job(t: Transaction) -> Example:
-            now = current_of(t, example_id, expected_event)
-            refuse_held(t, now)
+            now = self._now(t, example_id, expected_event)
+            self._refuse_held(t, now)
             new = replace(now, prompt=list(prompt), redacted=now.redacted or list(prompt) != now.prompt)
             kind = "approved" if now.state == "approved" else "redacted"
             return appended(t, new, kind, provenance, completion, now.reasons, now.comment, None)
@@ -166,8 +174,16 @@ class ExampleStore:
         return inside(self._db, None, by, job)
 
     def get(self, id: str) -> Example | None:
-        found = self._db.row(CURRENT.format("x.id = ?"), [id])
-        return from_row(found) if found else None
+        if (known := self._read.get(id)) is not None:
+            return known
+        stamp = self._read.stamp()
+        row = self._db.row(ONE, [id])
+        if row is None:
+            return None
+        found = from_row(row)
+        if len(row["prompt"]) + len(found.completion) + len(found.answer or "") <= MOST_KNOWN:
+            self._read.put(id, stamp, found)
+        return found
 
     def named(self, ids: Sequence[str]) -> dict[str, Example]:
         """Those of these ids that are there."""
@@ -184,7 +200,7 @@ class ExampleStore:
 
     def is_held(self, example: Example) -> bool:
         """Whether its author does not allow learning from it now."""
-        return is_held(self._db.rows, example.conversation_id, example.created)
+        return self._is_held(self._db.rows, example)
 
     def inbox(self, limit: int = 50, after: str | None = None) -> list[Example]:
         """Pending: corrections before mere thumbs, each newest first. `after` is the last id of the page before."""
@@ -214,14 +230,11 @@ class ExampleStore:
 
     def counts(self) -> dict[str, int]:
         """State → number, every state present."""
-        rows = self._db.rows(
-            "SELECT kind, count(*) AS n FROM (SELECT arg_max(kind, id) AS kind FROM example_events"
-            f" WHERE example_id NOT IN ({HELD_EXAMPLES}) GROUP BY example_id) GROUP BY kind"
-        )
-        counts = dict.fromkeys(STATE_OF.values(), 0)
-        for row in rows:
-            counts[STATE_OF[row["kind"]]] += row["n"]
-        return counts
+        return dict(self._counted.now().states)
+
+    def fresh(self) -> int:
+        """How many approved ones could be learnt from and are in no dataset version, nor refused by the newest."""
+        return self._counted.now().fresh
 
     def for_turns(self, turn_ids: Sequence[str]) -> dict[str, Example]:
         """Turn → its example, where it has one."""
@@ -235,3 +248,23 @@ class ExampleStore:
         found = self.for_turns(turn_ids)
         held = self.held([example.id for example in found.values()])
         return {turn: replace(x, state="held") if x.id in held and x.state in LIVE else x for turn, x in found.items()}
+
+    def _now(self, tx: Transaction, id: str, expected_event: str | None) -> Example:
+        known = self._read.get(id, tx)
+        return known if known and expected_event == known.event_id else current_of(tx, id, expected_event)
+
+    def _refuse_held(self, tx: Transaction, now: Example) -> None:
+        """Raises Stale where nothing may learn from it."""
+        if self._is_held(tx.rows, now, tx):
+            raise Stale("The author of this example does not allow learning from it. Leave it.")
+
+    def _is_held(
+        self, read: Callable[[str, Sequence[Any]], list[Row]], example: Example, tx: Transaction | None = None
+    ) -> bool:
+        if example.conversation_id is None or self._allowed.get(example.id, tx) == example.created:
+            return False
+        stamp = self._allowed.stamp()
+        held = is_held(read, example.conversation_id, example.created)
+        if not held and (tx is None or not (tx.changed("consents") or tx.changed("erasures"))):
+            self._allowed.put(example.id, stamp, example.created)
+        return held

@@ -84,6 +84,10 @@ class Batch:
         found = self._guarded(lambda: fetch(self._cursor, f'SELECT 1 FROM "{table}" WHERE id = ?', [row_id]))
         return bool(found)
 
+    def changed(self, table: str) -> bool:
+        """Whether this transaction has appended to a table or erased of it."""
+        return any(entry.table == table for entry in self._entries) or any(name == table for name, _ in self._erased)
+
     def flush(self) -> None:
         """Hand the waiting rows to the engine."""
         waiting: dict[str, list[dict[str, Value]]] = {}
@@ -169,6 +173,10 @@ class Transaction:
         """Delete rows for good; append what proves it (`erasures`) first, else a job that fails could not be undone."""
         if row_ids:
             self._batch.erase(table, row_ids)
+
+    def changed(self, table: str) -> bool:
+        """Whether the jobs of this transaction have changed a table so far."""
+        return self._batch.changed(table)
 
     def holds(self, table: str, row_id: str) -> bool:
         """Whether a row with this id is there; much cheaper than reading it while others append."""
