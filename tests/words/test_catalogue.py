@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -28,6 +29,10 @@ def speaks_english_afterwards() -> Iterator[None]:
 
 def patterns() -> Iterator[tuple[str, str]]:
     """Where each `say` stands, and its key as an expression: what is filled in stands for any word."""
+    return ((where, pattern) for where, pattern, _ in calls())
+
+
+def calls() -> Iterator[tuple[str, str, ast.Call]]:
     for path in sorted((ROOT / "flywheel").rglob("*.py")):
         source = path.read_text()
         if IMPORT not in source:
@@ -35,7 +40,7 @@ def patterns() -> Iterator[tuple[str, str]]:
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ENDS:
                 where = f"{path.relative_to(ROOT)}:{node.lineno}"
-                yield from ((where, key_of(node.args[0], where) + end) for end in ENDS[node.func.id])
+                yield from ((where, key_of(node.args[0], where) + end, node) for end in ENDS[node.func.id])
 
 
 def key_of(node: ast.expr, where: str) -> str:
@@ -51,6 +56,18 @@ def test_every_key_in_code_exists_and_every_sentence_is_used() -> None:
         assert found, f"{where}: no sentence `{pattern}` in en.toml"
         used |= found
     assert not set(keys) - used, f"nothing says {sorted(set(keys) - used)}"
+
+
+def test_every_sentence_is_given_what_it_names() -> None:
+    keys = english()
+    whole = {pattern for _, pattern, _ in calls() if ANY not in pattern}
+    for where, pattern, call in calls():
+        given = {word.arg for word in call.keywords} | ({"count"} if call.func.id == "say_count" else set())
+        for key in () if None in given else (key for key in keys if re.fullmatch(pattern, key)):
+            if ANY in pattern and re.escape(key) in whole:
+                continue
+            named = {name for _, name, _, _ in Formatter().parse(keys[key]) if name is not None}
+            assert named <= given, f"{where}: `{key}` names {named - given}, which is not given"
 
 
 def test_every_sentence_has_words_and_no_exclamation_mark() -> None:
