@@ -10,6 +10,7 @@ from typing import Literal
 
 from flywheel.evaluation import Comparison, SuiteScore
 from flywheel.gate_policy import POLICY, Policy
+from flywheel.words.catalogue import say, say_count
 
 State = Literal["passed", "refused", "undecided"]
 
@@ -70,49 +71,46 @@ def decide(report: Report, policy: Policy = POLICY) -> Verdict:
 
 def _weights(problems: Sequence[str]) -> list[_Finding]:
     if not problems:
-        return [_Finding("passed", "Weights: whole, and all are finite numbers.")]
-    return [_Finding("refused", f"Weights: {problem}.") for problem in problems]
+        return [_Finding("passed", say("gate.weights_whole"))]
+    return [_Finding("refused", say("gate.weights", problem=problem)) for problem in problems]
 
 
 def _corrected(comparison: Comparison | None, policy: Policy) -> _Finding:
     n = comparison.n if comparison else 0
     if comparison is None or n < policy.least_test_rows:
-        missing = policy.least_test_rows - n
-        return _Finding(
-            "undecided",
-            f"Corrected: {n} test {_rows(n)} cannot tell a gain from luck; {missing} more {_are(missing)} needed "
-            f"(at least {policy.least_test_rows}). Approve more corrections, or import test rows, then freeze again.",
-        )
-    told = _told("Corrected", comparison)
+        rows = say_count("gate.test_rows", n)
+        more = say_count("gate.more_needed", policy.least_test_rows - n)
+        return _Finding("undecided", say("gate.too_few", rows=rows, more=more, least=policy.least_test_rows))
+    told = _told(say("gate.corrected"), comparison)
     if comparison.interval is not None:
         return _graded(told, comparison, comparison.interval)
     if comparison.gained > comparison.lost and comparison.p < policy.significance:
-        return _Finding("passed", f"{told}: better.")
+        return _Finding("passed", say("gate.better", told=told))
     if comparison.lost > comparison.gained and comparison.p < policy.significance:
-        return _Finding("refused", f"{told}: worse than {comparison.before.version}.")
-    return _Finding("refused", f"{told}: not better beyond chance (p must be below {policy.significance:g}).")
+        return _Finding("refused", say("gate.worse", told=told, version=comparison.before.version))
+    return _Finding("refused", say("gate.by_chance", told=told, p=f"{policy.significance:g}"))
 
 
 def _graded(told: str, comparison: Comparison, interval: tuple[float, float]) -> _Finding:
     if interval[0] > 0:
-        return _Finding("passed", f"{told}: better.")
+        return _Finding("passed", say("gate.better", told=told))
     if interval[1] < 0:
-        return _Finding("refused", f"{told}: worse than {comparison.before.version}.")
-    return _Finding("refused", f"{told}: not better beyond chance (the whole interval must lie above 0).")
+        return _Finding("refused", say("gate.worse", told=told, version=comparison.before.version))
+    return _Finding("refused", say("gate.by_chance_graded", told=told))
 
 
 def _general(comparison: Comparison | None, policy: Policy) -> _Finding:
     if comparison is None or comparison.n == 0:
-        return _Finding("passed", "General: this base has no general suite, so what it forgets elsewhere is not known.")
-    told = _told("General", comparison)
+        return _Finding("passed", say("gate.no_general"))
+    told = _told(say("gate.general"), comparison)
     if comparison.interval is not None and comparison.interval[1] < 0:
-        return _Finding("refused", f"{told}: a real loss.")
+        return _Finding("refused", say("gate.loss", told=told))
     if comparison.interval is None and comparison.lost > comparison.gained and comparison.p < policy.significance:
-        return _Finding("refused", f"{told}: a real loss (p is below {policy.significance:g}).")
+        return _Finding("refused", say("gate.loss_beyond_chance", told=told, p=f"{policy.significance:g}"))
     # Summed over rows: 300 rows at one point are exactly three, which floating point shares are not.
     if -comparison.difference * comparison.n > policy.general_loss * comparison.n + 1e-9:
-        return _Finding("refused", f"{told}: it loses more than {100 * policy.general_loss:g} of 100.")
-    return _Finding("passed", f"{told}: kept.")
+        return _Finding("refused", say("gate.loses", told=told, most=f"{100 * policy.general_loss:g}"))
+    return _Finding("passed", say("gate.kept", told=told))
 
 
 def _pinned(tests: Sequence[Pinned]) -> list[_Finding]:
@@ -121,37 +119,43 @@ def _pinned(tests: Sequence[Pinned]) -> list[_Finding]:
     broken = [test for test in tests if test.before and not test.after]
     if not broken:
         right = sum(test.after for test in tests)
-        return [_Finding("passed", f"Pinned tests: all kept ({right} of {len(tests)} right).")]
-    return [_Finding("refused", f"Pinned test “{test.name}”: right before, wrong after.") for test in broken]
+        return [_Finding("passed", say("gate.pinned_kept", right=right, count=len(tests)))]
+    return [_Finding("refused", say("gate.pinned_broken", name=test.name)) for test in broken]
 
 
 def _of_base(score: SuiteScore) -> str:
-    told = f"{score.value:.1%}" if score.is_graded else f"{score.right} of {score.n} right"
-    return f"For comparison, {score.version} (the base) on {score.suite}: {told}."
+    told = f"{score.value:.1%}" if score.is_graded else say("gate.right", right=score.right, count=score.n)
+    return say("gate.of_base", version=score.version, suite=score.suite, told=told)
 
 
 def _told(name: str, comparison: Comparison) -> str:
     before, after = comparison.before, comparison.after
     if comparison.interval is not None:
         lo, hi = comparison.interval
-        return (
-            f"{name}: {before.value:.1%} with {before.version}, {after.value:.1%} with {after.version} over "
-            f"{comparison.n} rows ({comparison.difference:+.1%}, 95 % interval {lo:+.1%} to {hi:+.1%})"
+        return say(
+            "gate.told_graded",
+            name=name,
+            before=f"{before.value:.1%}",
+            old=before.version,
+            after=f"{after.value:.1%}",
+            new=after.version,
+            count=comparison.n,
+            difference=f"{comparison.difference:+.1%}",
+            low=f"{lo:+.1%}",
+            high=f"{hi:+.1%}",
         )
-    return (
-        f"{name}: {comparison.before.right} of {comparison.n} right with {comparison.before.version}, "
-        f"{comparison.after.right} of {comparison.n} with {comparison.after.version} ({p_words(comparison.p)})"
+    return say(
+        "gate.told",
+        name=name,
+        before=before.right,
+        old=before.version,
+        after=after.right,
+        new=after.version,
+        count=comparison.n,
+        p=p_words(comparison.p),
     )
 
 
 def p_words(p: float) -> str:
     """`p = 0.031`; never a bare zero, since an exact p is none."""
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
-
-
-def _rows(n: int) -> str:
-    return "row" if n == 1 else "rows"
-
-
-def _are(n: int) -> str:
-    return "is" if n == 1 else "are"

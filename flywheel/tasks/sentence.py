@@ -7,6 +7,7 @@ there are.
 from collections.abc import Sequence
 from typing import Any
 
+from flywheel.tasks.heads import head
 from flywheel.words.catalogue import say
 
 MOST_CELL = 80
@@ -51,7 +52,7 @@ def _of_one(columns: Sequence[str], row: Sequence[Any]) -> str:
 
 
 def _pairs(columns: Sequence[str], row: Sequence[Any]) -> str:
-    pairs = [f"{name}: {cell(value)}" for name, value in zip(columns, row, strict=True)]
+    pairs = [f"{head(name)}: {cell(value)}" for name, value in zip(columns, row, strict=True)]
     shown = ", ".join(pairs[:MOST_CELLS])
     return say("sentence.and_more", pairs=shown) if len(pairs) > MOST_CELLS else shown
 

@@ -15,9 +15,10 @@ Tables = Mapping[str, Sequence[tuple[str, str]]]
 MOST_NAMES = 12
 """Columns or tables that are listed."""
 STOPPED = ("time", "memory")
+PLACE = "\0"
 KINDS = {
-    "VARCHAR": "text", "STRING_LITERAL": "text", "BOOL": "yes or no", "BOOLEAN": "yes or no", "DATE": "a date",
-    "INTERVAL": "a length of time", "TIME": "a time of day", "BLOB": "bytes",
+    "VARCHAR": "text", "STRING_LITERAL": "text", "BOOL": "truth", "BOOLEAN": "truth", "DATE": "date",
+    "INTERVAL": "interval", "TIME": "time", "BLOB": "bytes",
 }  # fmt: skip
 NUMBERS = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?(?:\d+|_LITERAL)?$|DECIMAL|DOUBLE|FLOAT|NUMERIC")
 _WORD = r'"?(\w+)"?'
@@ -26,7 +27,6 @@ _KEYWORDS = {
     "on", "using", "where", "group", "order", "join", "inner", "left", "right", "full", "cross", "natural", "limit",
     "having", "union", "except", "intersect", "window", "qualify", "as", "asof", "lateral", "offset", "select",
 }  # fmt: skip
-_TABLE_REFUSED = re.compile(r"The table `(.+)` is not among the allowed tables\.$")
 
 
 def explain(error: str, statement: str, tables: Tables) -> str:
@@ -43,28 +43,36 @@ def explain(error: str, statement: str, tables: Tables) -> str:
 
 def refusal(reason: str, tables: Tables) -> str:
     """Why the guard did not let a statement run, with what there is instead where that helps."""
-    if found := _TABLE_REFUSED.match(reason):
+    if found := _as(say("guard.table", name=PLACE), reason):
         there_are = f" {say('refusal.there_are', tables=_listed(list(tables)))}" if tables else ""
         return say("refusal.no_table", table=found[1]) + there_are
-    if reason.startswith("Only a SELECT statement"):
+    if reason == say("guard.only_select"):
         return say("refusal.reads_only")
-    if reason.startswith("This is not SQL that can be read"):
-        return say("refusal.incomplete", said=reason.partition(": ")[2].rstrip("."))
+    if found := _as(say("guard.unreadable", said=PLACE), reason):
+        return say("refusal.incomplete", said=found[1].rstrip("."))
     return reason
+
+
+def _as(sentence: str, reason: str) -> re.Match[str] | None:
+    """The reason as a sentence of the catalogue, whatever it says in the place of `PLACE`."""
+    return re.fullmatch(re.escape(sentence).replace(re.escape(PLACE), "(.+)"), reason, re.DOTALL)
 
 
 def _unknown_column(column: str, named: Sequence[str], tables: Tables) -> str:
     if not named:
-        return f"There is no column `{column}` at this place of the query."
+        return say("sql_error.no_column_here", column=column)
     holding = [name for name in named if _holds(tables[name], column)]
     if holding:
-        return f"The column `{column}` of {_listed(holding)} cannot be used at this place of the query."
-    has = "; ".join(
-        f"{'it' if len(named) == 1 else f'`{name}`'} has {_listed([c for c, _ in tables[name]])}" for name in named
-    )
+        return say("sql_error.column_not_here", column=column, tables=_listed(holding))
+    has = "; ".join(_columns_of(name, tables, alone=len(named) == 1) for name in named)
     elsewhere = [name for name, columns in tables.items() if _holds(columns, column)]
-    hint = f" `{column}` is a column of {_listed(elsewhere)}." if elsewhere else ""
-    return f"There is no column `{column}` in {_listed(list(named), 'or')}; {has}.{hint}"
+    hint = f" {say('sql_error.column_of', column=column, tables=_listed(elsewhere))}" if elsewhere else ""
+    return say("sql_error.no_column", column=column, tables=_listed(list(named), "or"), has=has) + hint
+
+
+def _columns_of(table: str, tables: Tables, *, alone: bool) -> str:
+    columns = _listed([column for column, _ in tables[table]])
+    return say("sql_error.it_has", columns=columns) if alone else say("sql_error.has", table=table, columns=columns)
 
 
 def _missing(found: re.Match[str], statement: str, tables: Tables) -> str:
@@ -75,37 +83,38 @@ def _missing_of(found: re.Match[str], statement: str, tables: Tables) -> str:
     alias = found[1].casefold()
     table = _aliases(statement, tables).get(alias)
     if table is None:
-        return f"There is no column `{found[2]}` in `{found[1]}`."
+        return say("sql_error.no_column_in", column=found[2], table=found[1])
     return _unknown_column(found[2], [table], tables)
 
 
 def _missing_table(found: re.Match[str], statement: str, tables: Tables) -> str:
     named = _sources(statement, tables)
-    instead = f" It reads {_listed(named)}." if named else ""
-    return f"The query speaks of `{found[1]}` and does not read such a table.{instead}"
+    instead = f" {say('sql_error.reads', tables=_listed(named))}" if named else ""
+    return say("sql_error.no_table_read", table=found[1]) + instead
 
 
 def _ambiguous(found: re.Match[str], statement: str, tables: Tables) -> str:
     owners = re.findall(r"'(.+?)'", found[2])
-    return f"`{found[1]}` is in more than one of the tables read. It has to say which: {_listed(owners, 'or')}."
+    return say("sql_error.ambiguous", column=found[1], tables=_listed(owners, "or"))
 
 
 def _compared(found: re.Match[str], statement: str, tables: Tables) -> str:
-    return f"This compares {_kind(found[1])} with {_kind(found[2])}, which cannot be compared as they are."
+    return say("sql_error.compared", one=_kind(found[1]), other=_kind(found[2]))
 
 
 def _called(found: re.Match[str], statement: str, tables: Tables) -> str:
     name, kinds = found[1], [_kind(kind) for kind in _split(found[2])]
-    what = f"`{name}`" if name.isidentifier() else f"the sign `{name}`"
-    return f"{what[0].upper()}{what[1:]} cannot be used on {' and '.join(kinds) or 'nothing'}."
+    kind = "function" if name.isidentifier() else "sign"
+    on = f" {say('sql_error.and')} ".join(kinds) or say("sql_error.nothing")
+    return say(f"sql_error.cannot.{kind}", name=name, kinds=on)
 
 
 def _converted(found: re.Match[str], statement: str, tables: Tables) -> str:
-    return f"`{found[1]}` cannot be read as {_kind(found[2])}."
+    return say("sql_error.not_read_as", value=found[1], kind=_kind(found[2]))
 
 
-def _says(words: str) -> Callable[[re.Match[str], str, Tables], str]:
-    return lambda found, statement, tables: words.format(*found.groups())
+def _says(name: str) -> Callable[[re.Match[str], str, Tables], str]:
+    return lambda found, statement, tables: say(f"sql_error.plain.{name}", named=(*found.groups(), "")[0])
 
 
 _CALL = r"""['"](\S+?)\((.*)\)['"]"""
@@ -116,11 +125,11 @@ _KNOWN: list[tuple[re.Pattern[str], Callable[[re.Match[str], str, Tables], str]]
     (re.compile(r'Ambiguous reference to column name "(.+?)" \(use: (.+)\)'), _ambiguous),
     (
         re.compile(r'Ambiguous reference to table "(.+?)"'),
-        _says("The query reads two tables under the one name `{0}`. Each needs a name of its own."),
+        _says("same_name"),
     ),
     (
         re.compile(r'column "(.+)" must appear in the GROUP BY clause'),
-        _says("`{0}` has many values where the query needs one. It has to be grouped by `{0}`, or summed up."),
+        _says("not_grouped"),
     ),
     (re.compile(r"Cannot compare values of type (.+) and type (.+?)(?: - |\.?$)"), _compared),
     (re.compile(rf"No function matches the given name and argument types {_CALL}"), _called),
@@ -128,33 +137,33 @@ _KNOWN: list[tuple[re.Pattern[str], Callable[[re.Match[str], str, Tables], str]]
     (re.compile(r"Could not convert string '(.*)' to (\w+)"), _converted),
     (
         re.compile(r'invalid date field format: "(.*)", expected'),
-        _says("`{0}` is no date. Dates are written YYYY-MM-DD."),
+        _says("no_date"),
     ),
-    (re.compile(r'date field value out of range: "(.*)"'), _says("`{0}` is a date that does not exist.")),
-    (re.compile(r"Division by zero"), _says("This divides by zero.")),
+    (re.compile(r'date field value out of range: "(.*)"'), _says("no_such_date")),
+    (re.compile(r"Division by zero"), _says("by_zero")),
     (
         re.compile(r"Overflow in|out of range for the destination type"),
-        _says("A number became too large to compute with."),
+        _says("too_large"),
     ),
     (
         re.compile(r"(WHERE|GROUP BY|JOIN|RETURNING) clause cannot contain (?:aggregates|aggregate)"),
-        _says("Sums and counts cannot be used after `{0}`; conditions on them come after `HAVING`."),
+        _says("sums_after"),
     ),
-    (re.compile(r"clause cannot contain window"), _says("A rank over rows cannot be used as a condition.")),
+    (re.compile(r"clause cannot contain window"), _says("rank")),
     (
         re.compile(r"aggregate function calls cannot be nested"),
-        _says("A sum or a count cannot be made of another one."),
+        _says("nested_sums"),
     ),
     (
         re.compile(r"Set operations can only apply"),
-        _says("The parts of this query that are put together have different numbers of columns."),
+        _says("parts"),
     ),
     (
         re.compile(r"More than one row returned by a subquery"),
-        _says("A part of the query gives many rows where one is needed."),
+        _says("many_rows"),
     ),
-    (re.compile(r"ORDER term out of range"), _says("This orders by a column that the result does not have.")),
-    (re.compile(r"LIMIT/OFFSET cannot be negative"), _says("This asks for fewer than zero rows.")),
+    (re.compile(r"ORDER term out of range"), _says("order")),
+    (re.compile(r"LIMIT/OFFSET cannot be negative"), _says("limit")),
 ]
 
 
@@ -187,12 +196,15 @@ def _split(kinds: str) -> list[str]:
 def _kind(kind: str) -> str:
     bare = kind.strip().upper()
     if bare.startswith("TIMESTAMP"):
-        return "a point in time"
-    return KINDS.get(bare) or ("a number" if NUMBERS.match(bare) else f"`{kind.strip()}`")
+        return say("sql_error.kind.moment")
+    name = KINDS.get(bare) or ("number" if NUMBERS.match(bare) else "")
+    return say(f"sql_error.kind.{name}") if name else f"`{kind.strip()}`"
 
 
 def _listed(names: Sequence[str], last: str = "and") -> str:
     shown = [f"`{name}`" for name in names[:MOST_NAMES]]
     if len(names) > MOST_NAMES:
-        shown.append(f"{len(names) - MOST_NAMES} more")
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} {last} {shown[-1]}" if shown else "none"
+        shown.append(say("sql_error.more", count=len(names) - MOST_NAMES))
+    if len(shown) < 2:
+        return shown[0] if shown else say("sql_error.none")
+    return say(f"sql_error.list_{last}", names=", ".join(shown[:-1]), last=shown[-1])

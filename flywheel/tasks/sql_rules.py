@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel.tasks.sql_functions import FUNCTIONS, SESSION_WORDS, TABLE_FUNCTIONS, TYPES, words
+from flywheel.words.catalogue import say
 
 MAX_BYTES = 10_000
-TOO_COMPLEX = "The statement is too complex to check."
-TOO_DEEP = "The statement is nested too deeply."
 
 _FENCE = re.compile(r"```(?:[\w+-]+(?=[ \t]*\r?\n)|(?:sql|duckdb)(?=\s))?(.*)```", re.DOTALL | re.IGNORECASE)
 _FOLD = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
@@ -57,12 +56,12 @@ _PARTS = _QUERIES | words("""
     ORDER_MODIFIER PIVOT SUBQUERY TABLE_FUNCTION
 """)  # fmt: skip
 _WHY_NOT = {
-    "SHOW_REF": "SHOW, DESCRIBE and SUMMARIZE are not allowed; select from a table instead.",
-    "VALUE_PARAMETER": "Parameters such as ? or $1 are not allowed; write the value instead.",
-    "INSERT_QUERY_NODE": "Only reading is allowed; this statement contains an INSERT.",
-    "UPDATE_QUERY_NODE": "Only reading is allowed; this statement contains an UPDATE.",
-    "DELETE_QUERY_NODE": "Only reading is allowed; this statement contains a DELETE.",
-    "COPY_QUERY_NODE": "Only reading is allowed; this statement contains a COPY.",
+    "SHOW_REF": "show",
+    "VALUE_PARAMETER": "parameter",
+    "INSERT_QUERY_NODE": "insert",
+    "UPDATE_QUERY_NODE": "update",
+    "DELETE_QUERY_NODE": "delete",
+    "COPY_QUERY_NODE": "copy",
 }
 
 
@@ -92,13 +91,13 @@ def text_problem(statement: str) -> str | None:
     try:
         size = len(statement.encode("utf-8"))
     except UnicodeEncodeError:
-        return "The statement is not valid text: it holds half a character (a lone surrogate)."
+        return say("guard.half_character")
     if not statement.strip():
-        return "The statement is empty."
+        return say("guard.empty")
     if size > MAX_BYTES:
-        return f"The statement has {size:,} bytes; at most {MAX_BYTES:,} are allowed."
+        return say("guard.too_long", bytes=f"{size:,}", most=f"{MAX_BYTES:,}")
     if "\0" in statement:
-        return "The statement holds a NUL character."
+        return say("guard.nul")
     return None
 
 
@@ -112,10 +111,10 @@ def judge(parsed: Mapping[str, Any], tables: Mapping[str, Collection[str]] | Col
     except _Refusal as refusal:
         return Verdict(False, str(refusal))
     except RecursionError:
-        return Verdict(False, TOO_DEEP)
+        return Verdict(False, say("guard.too_deep"))
     except (LookupError, TypeError, AttributeError, ValueError):
         # A tree of another shape than the rules know is refused like any other unknown.
-        return Verdict(False, "The statement's structure is not one the guard knows.")
+        return Verdict(False, say("guard.structure"))
     return Verdict(True, "")
 
 
@@ -125,13 +124,13 @@ def _judge(parsed: Mapping[str, Any], tables: Mapping[str, Collection[str]] | Co
         raise _Refusal(_unreadable(str(tree.get("error_type", "")), str(tree.get("error_message", ""))))
     statements, kinds = tree.get("statements", []), parsed["kinds"]
     if not statements:
-        raise _Refusal("There is no statement in this text.")
+        raise _Refusal(say("guard.no_statement"))
     if len(statements) > 1 or len(kinds) != 1:
-        raise _Refusal("Only one statement at a time is allowed.")
+        raise _Refusal(say("guard.one_statement"))
     if kinds != ["SELECT"]:
-        raise _Refusal("Only a SELECT statement is allowed.")
+        raise _Refusal(say("guard.only_select"))
     if parsed["parameters"] or "named_param_map" in statements[0]:
-        raise _Refusal(_WHY_NOT["VALUE_PARAMETER"])
+        raise _Refusal(say("guard.not.parameter"))
     columns = [column for table in tables for column in tables[table]] if isinstance(tables, Mapping) else []
     walk = _Walk(frozenset(map(_fold, tables)), frozenset(map(_fold, columns)))
     walk.visit(statements[0], frozenset())
@@ -139,11 +138,11 @@ def _judge(parsed: Mapping[str, Any], tables: Mapping[str, Collection[str]] | Co
 
 def _unreadable(kind: str, message: str) -> str:
     if kind == "not implemented":
-        return "Only a SELECT statement is allowed."
+        return say("guard.only_select")
     if "expression depth" in message:
-        return TOO_DEEP
-    first = message.splitlines()[0] if message else "unknown syntax"
-    return f"This is not SQL that can be read: {_printable(first[:200]).rstrip('.')}."
+        return say("guard.too_deep")
+    first = message.splitlines()[0] if message else say("guard.unknown_syntax")
+    return say("guard.unreadable", said=_printable(first[:200]).rstrip("."))
 
 
 def _fold(name: str) -> str:
@@ -168,7 +167,7 @@ class _Walk:
         self._judge_kind(part)
         unknown = sorted(part.keys() - _KEYS)
         if unknown:
-            raise _Refusal(f"The statement uses syntax that is not on the list of what is allowed (`{unknown[0]}`).")
+            raise _Refusal(say("guard.syntax", syntax=unknown[0]))
         kind = str(part.get("type"))
         if kind in _QUERIES and "class" not in part:
             self._visit_query(part, seen)
@@ -176,7 +175,7 @@ class _Walk:
         if kind == "BASE_TABLE":
             self._judge_table(_path(part), seen)
         elif kind == "TABLE_FUNCTION":
-            self._judge_function(part["function"], TABLE_FUNCTIONS, "table function")
+            self._judge_function(part["function"], TABLE_FUNCTIONS, "table_function")
         for child in part.values():
             self.visit(child, seen)
 
@@ -196,8 +195,8 @@ class _Walk:
             return
         allowed = kind in _PARTS if family is None else family in _CLASSES and kind in _EXPRESSIONS
         if not allowed:
-            unknown = f"The statement uses syntax that is not on the list of what is allowed (`{kind}`)."
-            raise _Refusal(_WHY_NOT.get(str(kind), unknown))
+            why = _WHY_NOT.get(str(kind))
+            raise _Refusal(say(f"guard.not.{why}") if why else say("guard.syntax", syntax=kind))
         if family in ("FUNCTION", "WINDOW"):
             # A call in FROM stands in the tree as an ordinary function too; it has been judged as what it is.
             self._judge_function(part, FUNCTIONS | TABLE_FUNCTIONS, "function")
@@ -209,13 +208,13 @@ class _Walk:
     def _judge_function(self, part: dict[str, Any], allowed: frozenset[str], noun: str) -> None:
         path = _path(part)
         if len(path) != 1 or _fold(path[0]) not in allowed or _fold(part["function_name"]) not in allowed:
-            raise _Refusal(f"The {noun} `{_shown(path)}` is not on the list of what is allowed.")
+            raise _Refusal(say(f"guard.{noun}", name=_shown(path)))
         if part.get("export_state"):
-            raise _Refusal("EXPORT_STATE is not allowed.")
+            raise _Refusal(say("guard.export_state"))
 
     def _judge_type(self, path: list[str]) -> None:
         if len(path) != 1 or _fold(path[0]) not in TYPES:
-            raise _Refusal(f"The type `{_shown(path)}` is not on the list of what is allowed.")
+            raise _Refusal(say("guard.type", name=_shown(path)))
 
     def _judge_table(self, path: list[str], seen: frozenset[str]) -> None:
         folded = [_fold(name) for name in path]
@@ -224,12 +223,12 @@ class _Walk:
         if len(folded) == 2 and folded[0] == "main":
             folded = folded[1:]
         if len(folded) != 1 or folded[0] not in self._tables:
-            raise _Refusal(f"The table `{_shown(path)}` is not among the allowed tables.")
+            raise _Refusal(say("guard.table", name=_shown(path)))
 
     def _judge_column(self, names: list[str]) -> None:
         word = _fold(names[0])
         if len(names) == 1 and word in SESSION_WORDS and word not in self._columns:
-            raise _Refusal(f"`{word}` reads the session, which is not allowed.")
+            raise _Refusal(say("guard.session", word=word))
 
 
 def _path(part: dict[str, Any]) -> list[str]:

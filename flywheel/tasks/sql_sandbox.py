@@ -24,7 +24,7 @@ from typing import Any
 
 from flywheel.errors import FlywheelError, Unavailable
 from flywheel.tasks.sql_copy import state_of, tables_of
-from flywheel.tasks.sql_rules import TOO_COMPLEX, Verdict, judge, strip_fence, text_problem
+from flywheel.tasks.sql_rules import Verdict, judge, strip_fence, text_problem
 from flywheel.words.catalogue import say
 
 PROGRAM = Path(__file__).with_name("sql_child.py")
@@ -189,7 +189,7 @@ def judged(text: str, tables: Collection[str], server: SqlServer) -> Verdict:
     parsed = server.ask({"parse": text})
     if "tree" in parsed:
         return judge(parsed, tables)
-    return Verdict(False, TOO_COMPLEX if parsed["error"] in ("time", "memory") else parsed["error"])
+    return Verdict(False, say("guard.too_complex") if parsed["error"] in ("time", "memory") else parsed["error"])
 
 
 class SqlSandbox:

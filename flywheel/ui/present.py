@@ -13,6 +13,7 @@ from typing import Any
 
 from flywheel.chat import ThreadItem
 from flywheel.reply import Update
+from flywheel.tasks.heads import head
 from flywheel.ui import marks, result_chart
 from flywheel.wheel import WheelStatus
 from flywheel.words.catalogue import say
@@ -59,9 +60,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], limit: int = RO
     """A Markdown table of at most `limit` rows; columns that hold only numbers are set right."""
     rows = rows[:limit]
     numeric = [bool(rows) and all(_is_number(row[i]) or row[i] is None for row in rows) for i in range(len(columns))]
-    head = _line([plain(str(name)) for name in columns])
+    heads = _line([plain(head(str(name))) for name in columns])
     rule = _line(["---:" if right else "---" for right in numeric])
-    return "\n".join([head, rule, *(_line([_cell(value) for value in row]) for row in rows)])
+    return "\n".join([heads, rule, *(_line([_cell(value) for value in row]) for row in rows)])
 
 
 def visible(items: Sequence[ThreadItem]) -> list[ThreadItem]:

@@ -12,6 +12,7 @@ from datetime import date
 from html import escape
 from typing import Any, Literal
 
+from flywheel.tasks.heads import head
 from flywheel.words.catalogue import say
 
 FEWEST, MOST_BARS, MOST_POINTS = 2, 25, 400
@@ -94,7 +95,7 @@ def drawn(chart: Chart) -> str:
     body, height = _bars(chart) if chart.kind == "bars" else _line(chart)
     least, most = min(chart.points, key=lambda p: p[2]), max(chart.points, key=lambda p: p[2])
     ends = {"most": most[0], "highest": _said(most[2]), "least": least[0], "lowest": _said(least[2])}
-    words = say(f"chart.{chart.kind}", value=chart.value, label=chart.label, **ends)
+    words = say(f"chart.{chart.kind}", value=head(chart.value), label=head(chart.label), **ends)
     # The page's sanitizer takes a viewBox away, so the size is fixed: what a phone has room for.
     svg = f'<svg width="{WIDTH}" height="{height:.0f}">{"".join(body)}</svg>'
     return f'<div class="fw-plot" role="img" title="{_text(words)}">{svg}</div>'
