@@ -73,7 +73,7 @@ def _dispatch(settings: Settings, args: Namespace) -> int:
     if args.command == "deploy":
         return _deploy(settings, args)
     if args.command == "redact":
-        return _redact()
+        return _redact(settings)
     if args.command == "spacefile":
         return _spacefile(args)
     if args.command == "restore":
@@ -122,9 +122,11 @@ def _deploy(settings: Settings, args: Namespace) -> int:
     return _show(deployment.run(), args)
 
 
-def _redact() -> int:
+def _redact(settings: Settings) -> int:
     from flywheel.redaction.lines import redact_lines
+    from flywheel.redaction.presidio import look_for_names
 
+    look_for_names(settings.presidio)
     lines = (raw.decode("utf-8", "surrogateescape") for raw in sys.stdin.buffer)
     for answer in redact_lines(lines):
         print(json.dumps(answer), flush=True)

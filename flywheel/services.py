@@ -42,6 +42,7 @@ from flywheel.poisoning.limits import Limits
 from flywheel.privacy import Privacy
 from flywheel.publishing import Publishing
 from flywheel.queue import Queue
+from flywheel.redaction.presidio import look_for_names
 from flywheel.remarks import Remarks
 from flywheel.roles import SYSTEM, Principal, Role, require
 from flywheel.scoring import Scoring
@@ -187,6 +188,7 @@ def build_services(settings: Settings, load: bool = True) -> Services:
     Raises what is wrong in words (ConfigurationError, HomeLocked, StorageError); nothing is left held then.
     """
     words.use(settings.language)
+    look_for_names(settings.presidio)
     with ExitStack() as undo:
         home = Home.open(settings.home)
         lock = HomeLock.acquire(home, "")

@@ -82,6 +82,9 @@ class Settings:
         "OPENAI_BASE_URL", OPENAI_URL, "address of that server, for example `http://localhost:11434/v1`"
     )
     openai_api_key: str = _secret("OPENAI_API_KEY", "key for that server, empty where it needs none")
+    presidio: str = _setting(
+        "FLYWHEEL_PRESIDIO", "", "spaCy pipeline with which Presidio looks for names and places; empty: nothing does"
+    )
     teacher_model: str = _setting("FLYWHEEL_TEACHER_MODEL", "", "model that drafts examples for review; empty: none")
     teacher_base_url: str = _setting(
         "FLYWHEEL_TEACHER_BASE_URL", OPENAI_URL, "address of the OpenAI-compatible server that runs it"
@@ -196,6 +199,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         teacher_model=served_name("FLYWHEEL_TEACHER_MODEL", raw["teacher_model"]),
         teacher_base_url=raw["teacher_base_url"].rstrip("/"),
         teacher_api_key=raw["teacher_api_key"],
+        presidio=raw["presidio"],
         language=language(raw["language"]),
         guest_chat=_choice("FLYWHEEL_GUEST_CHAT", raw["guest_chat"], ("on", "off")) == "on",
         guest_limit=limit("FLYWHEEL_GUEST_LIMIT", raw["guest_limit"]),

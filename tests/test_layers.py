@@ -25,6 +25,8 @@ PLACES = {
     "accelerate": ("trainers/",),
     "pyarrow": ("flywheel/parquet.py",),
     "openai": ("flywheel/serving/remote", "flywheel/teacher.py"),
+    "presidio_analyzer": ("flywheel/redaction/presidio.py",),
+    "spacy": ("flywheel/redaction/presidio.py",),
     "subprocess": ("flywheel/programs.py", "flywheel/tasks/sql_sandbox.py"),
 }
 HEAVY = ("torch", "transformers", "peft")

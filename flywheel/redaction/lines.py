@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from flywheel.errors import InvalidInput
 from flywheel.redaction.redact import redact
 
 NOT_JSON = 'The line is not a JSON object with a text under "text".'
@@ -16,7 +17,11 @@ def redact_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         if text is None:
             yield {"error": NOT_JSON}
             continue
-        redacted = redact(text)
+        try:
+            redacted = redact(text)
+        except InvalidInput as error:
+            yield {"error": str(error)}
+            continue
         yield {"text": redacted.text, "spans": [[span.start, span.end, span.type] for span in redacted.spans]}
 
 

@@ -1,7 +1,7 @@
 """Personal data and secrets in a text: where they stand, and the text with typed tags in their place.
 
 Finds what has a form: e-mail, phone, card, bank account, IP, keys, passwords. Names and postal addresses have none and
-are NOT found. Pure; knows nothing of examples or pages.
+are NOT found, unless the owner has something look for them (`use`). Knows nothing of examples or pages.
 
 Redacting what was redacted changes nothing: what a first tag uncovers is searched again until nothing is found. Tags
 leave JSON and SQL parseable. Offsets are code points of the text as it was given.
@@ -9,17 +9,17 @@ leave JSON and SQL parseable. Offsets are code points of the text as it was give
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flywheel.redaction.addresses import addresses, emails, url_logins
-from flywheel.redaction.contexts import Placing, regions
+from flywheel.redaction.contexts import Placing, Region, regions
 from flywheel.redaction.credentials import secrets
 from flywheel.redaction.folding import fold
 from flywheel.redaction.numbers import Find, accounts, cards, social_security
 from flywheel.redaction.phones import phones
 
-TYPES = ("SECRET", "URL_LOGIN", "EMAIL", "IBAN", "CARD", "SSN", "PHONE", "IP", "MAC")
+TYPES = ("SECRET", "URL_LOGIN", "EMAIL", "IBAN", "CARD", "SSN", "PHONE", "IP", "MAC", "NAME", "PLACE")
 _DETECTORS = (secrets, url_logins, emails, accounts, addresses)
 _OF_DIGITS = (cards, social_security, phones)
 _SHORTEST_NUMBER = 7
@@ -32,6 +32,15 @@ _ANYTHING = re.compile(
     r"\d[^A-Za-z]{0,3}\d|[@:=]|%40|[(\[{]at[)\]}]|[-_.]\w{10}|eyJ|A[KSBC][IC]A|AIza|pass|secret|token|--|sk-|xox|bearer|aws",
     re.IGNORECASE,
 )
+
+
+_names: Callable[[str], Sequence[Find]] | None = None
+
+
+def use(names: Callable[[str], Sequence[Find]] | None) -> None:
+    """From now on look for names and places, too, with this function over sentences; None: no more."""
+    global _names
+    _names = names
 
 
 @dataclass(frozen=True)
@@ -87,17 +96,28 @@ def _search(text: str) -> list[_Cut]:
     """One pass: every detector, fitted into the text, the longest of what overlaps."""
     parts = regions(text)
     folded = fold(text, [(part.start, part.end) for part in parts if part.language == "json"])
-    if not _ANYTHING.search(folded.text):
-        return []
-    enough = len(_DIGIT.findall(folded.text)) >= _SHORTEST_NUMBER
-    detectors = _DETECTORS + (_OF_DIGITS if enough else ())
-    finds = [found for detector in detectors for found in detector(folded.text)]
+    finds = [(*folded.origin(start, end), type) for start, end, type in _formed(folded.text)]
+    finds += [found for part in parts if part.language == "words" for found in _named(text, part)]
     if not finds:
         return []
     placing = Placing(text, parts)
     tags = [(tag.start(), tag.end()) for tag in _TAG.finditer(text)]
-    cuts = [_cut(text, placing, tags, (*folded.origin(start, end), type)) for start, end, type in finds]
+    cuts = [_cut(text, placing, tags, found) for found in finds]
     return _resolved([cut for cut in cuts if cut])
+
+
+def _formed(text: str) -> Iterator[Find]:
+    """What has a form."""
+    if _ANYTHING.search(text):
+        enough = len(_DIGIT.findall(text)) >= _SHORTEST_NUMBER
+        for detector in _DETECTORS + (_OF_DIGITS if enough else ()):
+            yield from detector(text)
+
+
+def _named(text: str, part: Region) -> Iterator[Find]:
+    """Names and places in a part of a text, where they are looked for; a tag is none."""
+    found = _names(text[part.start : part.end]) if _names else ()
+    return ((part.start + start, part.start + end, type) for start, end, type in found)
 
 
 def _cut(text: str, placing: Placing, tags: Sequence[tuple[int, int]], found: Find) -> _Cut | None:
