@@ -1,7 +1,7 @@
 """Names and places in a text, found by Presidio with a spaCy pipeline: only where the owner asks for it.
 
-What has a form we find ourselves, everywhere the same; of Presidio's finds only PERSON and LOCATION are taken. Nothing is
-fetched, and nothing is left out without a word: what is missing stops the start, what is too much is refused. Only
+What has a form we find ourselves, everywhere the same; of Presidio's finds only PERSON and LOCATION are taken. Nothing
+is fetched, and nothing is left out without a word: what is missing stops the start, what is too much is refused. Only
 sentences are read: in SQL and JSON a language model takes columns for people.
 """
 
