@@ -46,6 +46,8 @@ class Row:
         self._finish_reason: FinishReason = "length"
         self._tokens, self._logprob = 0, 0.0
         self._first_token_s: float | None = None
+        self._unsaid: list[int] = []
+        """Tokens whose text was not asked for yet."""
         self._held, self._given = "", 0.0
         self._generator: Any = None
 
@@ -79,9 +81,12 @@ class Row:
         if self._first_token_s is None:
             self._first_token_s = time.monotonic() - self.stream.submitted
         if token not in self._limits.ends:
-            self._held += self._pieces.push(token)
+            self._unsaid.append(token)
+            due = time.monotonic() - self._given >= PAUSE_S
+            if due or self._pieces.hasty:
+                self._say()
             if not self._pieces.stopped:
-                if time.monotonic() - self._given >= PAUSE_S:
+                if due:
                     self._flush()
                 return self._tokens < self._limits.most and not self.over()
         self._finish_reason = "stop"
@@ -90,6 +95,7 @@ class Row:
     def finish(self, base_form: str = "", error: str | None = None) -> None:
         """Give out what is left and end the stream. `error` says, fit for a person, why there is no whole answer."""
         # What was given out as text must have been streamed, also when something broke.
+        self._say()
         if error is None:
             self._held += self._pieces.finish()
         self._flush()
@@ -131,6 +137,12 @@ class Row:
             else:
                 self._generator.manual_seed(self.sampling.seed)
         return self._generator
+
+    def _say(self) -> None:
+        """Make text of the tokens; each is tried once, for what cannot be made text fails every time."""
+        tokens, self._unsaid = self._unsaid, []
+        if tokens:
+            self._held += self._pieces.push(*tokens)
 
     def _flush(self) -> None:
         if self._held:

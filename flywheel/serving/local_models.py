@@ -10,6 +10,7 @@ from typing import Any
 
 from flywheel.errors import Damaged, NotFound
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec
+from flywheel.serving.local_layout import lay_out
 from flywheel.serving.local_trial import Memory, try_memory
 from flywheel.words.catalogue import say
 from storage.files import sha256_file
@@ -69,6 +70,7 @@ class Models:
             # Weights made in inference mode could not be changed outside it ever after.
             with torch.inference_mode(False):
                 model, tokenizer = load_base(self._base, self._revision, base_form)
+                lay_out(model)
             if self.tokenizer is None:
                 self.tokenizer, self.memory = tokenizer, try_memory(model)
             self._slots[base_form] = _Slot(model)

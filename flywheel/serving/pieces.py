@@ -26,13 +26,22 @@ class Pieces:
         self._lead = self._known = 0
         self._held = ""
 
-    def push(self, token: int) -> str:
-        """The text that became certain with this token; may be empty."""
-        self._ids.append(token)
+    @property
+    def hasty(self) -> bool:
+        """Each token must be pushed as it comes, because the answer may end within its text."""
+        return bool(self._stop)
+
+    def push(self, *tokens: int) -> str:
+        """The text that became certain with these tokens; may be empty. Several at once cost about what one costs."""
+        self._ids += tokens
         lead = self._decode(self._ids[self._lead : self._known])
         whole = self._decode(self._ids[self._lead :])
-        if whole.endswith(UNFINISHED) and len(self._ids) - self._known < LONGEST_WAIT:
-            return ""
+        if whole.endswith(UNFINISHED):
+            if len(tokens) > 1:
+                del self._ids[-len(tokens) :]
+                return "".join(self.push(token) for token in tokens)
+            if len(self._ids) - self._known < LONGEST_WAIT:
+                return ""
         self._lead, self._known = self._known, len(self._ids)
         return self._release(self._held + whole[len(lead) :])
 

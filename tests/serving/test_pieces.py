@@ -30,6 +30,15 @@ def test_no_piece_splits_a_character() -> None:
     assert len(given) > 20
 
 
+@pytest.mark.parametrize("size", range(1, 12))
+def test_several_tokens_at_once_make_the_same_text(size: int) -> None:
+    data, pieces = (TEXT * 3).encode(), Pieces(bytewise)
+    given = [pieces.push(*data[at : at + size]) for at in range(0, len(data), size)]
+    assert "".join([*given, pieces.finish()]) == pieces.text == TEXT * 3
+    assert not any("\ufffd" in piece for piece in given)
+    assert sum(map(bool, given)) > len(data) / size / 3
+
+
 def test_cut_character_is_dropped() -> None:
     given, pieces = stream("ok 👩".encode()[:-1])
     assert "".join(given) == pieces.text == "ok "
