@@ -37,6 +37,7 @@ HARDENED = {
     "temp_directory": "",
     "threads": "1",
 }
+SERIALISE = "SELECT json_serialize_sql(?::VARCHAR, skip_null := true, skip_empty := true)"
 # An engine that ran out of memory keeps some of it; such a child is replaced.
 _OUT_OF_MEMORY = {"error": "memory", "spent": True}
 
@@ -130,8 +131,11 @@ class Server:
             "max_execution_time": str(int(self._seconds * 1000)),
         }
         self._parser = duckdb.connect(":memory:", config=config)
+        # It only ever runs statements of ours that have nothing to optimise; the usual one is parsed here once.
+        self._parser.execute("PRAGMA disable_optimizer")
         self._parser.execute("SET lock_configuration = true")
-        self._parser.execute("SELECT json_serialize_sql('SELECT 1')").fetchall()
+        self._serialise = self._parser.extract_statements(SERIALISE)[0]
+        self._parser.execute(self._serialise, ["SELECT 1"]).fetchall()
         self._data = None
         if settings["copy"] is not None:
             self._data = duckdb.connect(settings["copy"], read_only=True, config=config)
@@ -184,8 +188,7 @@ class Server:
         return {"answers": answers, "spent": any(answer.get("spent") for answer in answers)}
 
     def _parse(self, text: str) -> dict[str, Any]:
-        serialised = "SELECT json_serialize_sql(?::VARCHAR, skip_null := true, skip_empty := true)"
-        return self._parsed(text, self._parser.execute(serialised, [text]).fetchall()[0][0])
+        return self._parsed(text, self._parser.execute(self._serialise, [text]).fetchall()[0][0])
 
     def _parsed(self, text: str, tree: str) -> dict[str, Any]:
         if len(tree) > MAX_TREE_CHARS:
