@@ -120,6 +120,7 @@ EVENTS: dict[str, Role] = {
     "data_push": Role.OWNER,
     "data_diff": Role.REVIEWER,
     "data_synthesis_prompt": Role.REVIEWER,
+    "data_synthesis_source": Role.REVIEWER,
     "data_synthesize": Role.REVIEWER,
     "data_report": Role.REVIEWER,
     "data_export": Role.REVIEWER,

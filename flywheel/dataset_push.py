@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from flywheel.datasets import Datasets
 from flywheel.errors import PUBLIC, InvalidInput, Refused
 from flywheel.formats import as_row
-from flywheel.merging import Step
 from flywheel.redaction.pairs import redacted_prompt
 from flywheel.redaction.redact import redact
 from flywheel.release_state import going_on, record_at, refuse_other_visibility, same_files
 from flywheel.roles import Principal, Role, require
 from flywheel.rows import line
 from flywheel.splitting import SIDES
+from flywheel.steps import Step
 from flywheel.version import VERSION
 from flywheel.words.catalogue import say
 from storage.datasets import DatasetRow, DatasetVersion
@@ -64,7 +64,7 @@ class DatasetPush:
             raise InvalidInput(say("error.hub.no_repository"))
         self._datasets.verify(who, dataset)
         shown = self._datasets.show(who, dataset, limit=None)
-        yield f"{dataset}: looking at `{where}` on the Hub", None
+        yield f"{dataset}: looking at `{where}` on the Hub", 0.0
         hub = self._hub()
         hub.may_write(where, KIND)
         there = hub.exists(where, KIND)
@@ -89,7 +89,7 @@ class DatasetPush:
     def _sent(
         self, hub: Hub, version: DatasetVersion, rows: Sequence[DatasetRow], repo: str, there: bool, public: bool
     ) -> Generator[Step, None, str]:
-        yield f"{version.id}: looking for personal data in {len(rows):,} rows", None
+        yield f"{version.id}: looking for personal data in {len(rows):,} rows", 0.1
         files = files_of(repo, version, rows)
         if not there:
             hub.create(repo, KIND, private=not public)
@@ -98,9 +98,9 @@ class DatasetPush:
         if not same_files(files, remote):
             earlier = (record_at(hub, repo, head, RECORD, KIND) or {}).get("files", [])
             stale = [path for path in earlier if isinstance(path, str) and path in remote and path not in files]
-            yield f"{version.id}: sending to `{repo}`", None
+            yield f"{version.id}: sending to `{repo}`", 0.4
             head = hub.commit(repo, files, f"{version.id} of the flywheel", kind=KIND, delete=stale)
-        yield f"{version.id}: tagging", None
+        yield f"{version.id}: tagging", 0.9
         hub.tag(repo, version.id, head, kind=KIND)
         return head
 

@@ -7,7 +7,7 @@ what serving sends. Which examples become rows, and on which side, is the matter
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,11 @@ from flywheel.errors import Damaged, InvalidInput, NotFound, Unavailable
 from flywheel.gathering import Gathered, gather
 from flywheel.guarding import Guard
 from flywheel.leakguard import Reserved
+from flywheel.memory import free_bytes
 from flywheel.roles import Principal, Role, require
 from flywheel.rows import FrozenText, content_of
 from flywheel.splitting import SIDES, policy_words
+from flywheel.steps import Step, ended
 from flywheel.tasks.build import Task
 from flywheel.validity import Rules
 from flywheel.words.catalogue import say
@@ -31,6 +33,12 @@ from storage.home import Home
 from trainers.job import verify_manifest
 
 TRIES = 3
+MANY = 100_000
+"""Approved rows from which on a freeze asks for memory before it begins."""
+BYTES_A_ROW = 8_000
+"""What a freeze takes of it, measured with short rows."""
+LOOKED_AT, PLACED, REPORTED = 0.4, 0.7, 0.8
+"""How far a freeze is after these parts, by what they cost at 100,000 rows."""
 
 
 @dataclass(frozen=True)
@@ -80,18 +88,24 @@ class Datasets:
         self._freezing = threading.Lock()
 
     def freeze(self, who: Principal, name: str = "", note: str = "") -> Frozen:
-        """Make a version of what is approved now, or find the one that has exactly these rows.
+        """`freezing`, to its end."""
+        return ended(self.freezing(who, name, note))
 
-        Raises InvalidInput when there is nothing to train on, Conflict when one question binds to two sides.
+    def freezing(self, who: Principal, name: str = "", note: str = "") -> Generator[Step, None, Frozen]:
+        """Make a version of what is approved now, or find the one that has exactly these rows; yields words and how
+        far it is.
+
+        Raises InvalidInput when there is nothing to train on, Conflict when one question binds to two sides,
+        Unavailable when there is too little memory for so many rows.
         """
         require(who, Role.OWNER)
         for _ in range(TRIES - 1):
             try:
-                return self._freeze(who, name, note)
+                return (yield from self._freeze(who, name, note))
             except Stale:
-                # Somebody withdrew a row while it was being frozen; the next try leaves it out.
+                # Somebody withdrew a row while it was being frozen, or froze too; the next try begins with that.
                 continue
-        return self._freeze(who, name, note)
+        return (yield from self._freeze(who, name, note))
 
     def report(self, who: Principal, dataset: str | None = None) -> Report:
         """What is in a version, or (without a name) in what would be frozen now: JSON, with a few rows as trained.
@@ -101,8 +115,8 @@ class Datasets:
         """
         require(who, Role.REVIEWER)
         if dataset is None:
-            approved, rules = self._examples.approved(), self._rules()
-            gathered = self._gathered(approved, rules)
+            approved, rules = self._approved(), self._rules()
+            gathered = ended(self._gathered(approved, rules))
             made = self._report(gathered, approved, rules)
             return {"dataset": None, **made, "samples": samples(gathered.rows, rules)}
         version, rows = self._get(who, dataset), self.rows(who, dataset)
@@ -117,47 +131,76 @@ class Datasets:
             stored = report_of(rows, refused, {}, rules, self._learnt())
         return {"dataset": version.id, **stored, "samples": samples([r for r in rows if not r.withdrawn], rules)}
 
-    def _gathered(self, approved: list[Example], rules: Rules) -> Gathered:
+    def _approved(self) -> list[Example]:
+        count = self._examples.counts()["approved"]
+        free, needed = free_bytes(), count * BYTES_A_ROW
+        if count >= MANY and free is not None and needed > free:
+            told = {"count": f"{count:,}", "needed": f"{needed / 1e9:.1f}", "free": f"{free / 1e9:.1f}"}
+            raise Unavailable(say("error.freeze.no_memory", **told))
+        return self._examples.approved()
+
+    def _gathered(self, approved: list[Example], rules: Rules) -> Generator[Step, None, Gathered]:
         placements, find = self._store.placements(), self._examples.get
-        return gather(approved, placements, find, self._task, rules, self._guard.withheld, self._reserved())
+        work = gather(approved, placements, find, self._task, rules, self._guard.withheld, self._reserved())
+        while True:
+            try:
+                done = next(work)
+            except StopIteration as end:
+                found: Gathered = end.value
+                return found
+            if done < len(approved):
+                words = say("freeze.looking", done=f"{done:,}", count=f"{len(approved):,}")
+                yield words, LOOKED_AT * done / len(approved)
+            else:
+                yield say("freeze.placing"), LOOKED_AT
 
     def _report(self, gathered: Gathered, approved: list[Example], rules: Rules) -> Report:
         tags = self._tags([row.example_id for row in gathered.rows])
         return report_of(gathered.rows, gathered.refused, by_id(approved), rules, self._learnt(), tags)
 
-    def _freeze(self, who: Principal, name: str, note: str) -> Frozen:
+    def _freeze(self, who: Principal, name: str, note: str) -> Generator[Step, None, Frozen]:
+        # What is frozen meanwhile takes this number, and then this begins anew: its rows may bind these.
+        number = self._store.next_number()
+        approved, rules = self._approved(), self._rules()
+        gathered = yield from self._gathered(approved, rules)
+        yield say("freeze.reporting"), PLACED
+        report = self._report(gathered, approved, rules)
+        yield say("freeze.writing"), REPORTED
         with self._freezing:
-            approved, rules = self._examples.approved(), self._rules()
-            gathered = self._gathered(approved, rules)
-            refused = _refused(gathered)
-            content_hash = _content_hash(gathered.rows)
-            if known := self._store.by_hash(content_hash):
-                self._restore_files(known)
-                return Frozen(known, False, refused)
-            number = self._store.next_number()
-            system_hash = hashlib.sha256(self._task.system_prompt.encode()).hexdigest()
-            facts = {"task": self._task.name, "content_hash": content_hash, "system_hash": system_hash}
-            write_folder(self._home.dataset_dir(f"d{number}"), gathered.rows, facts)
-            version = self._store.create(
-                name=name.strip(),
-                note=note.strip(),
-                task=self._task.name,
-                content_hash=content_hash,
-                system_hash=system_hash,
-                refused=refused,
-                policy={
-                    "words": policy_words(gathered.split),
-                    "shares": gathered.split.shares,
-                    "resembling_held_out": gathered.split.resembling,
-                    **gathered.withheld.facts,
-                    **_noticed(gathered, rules),
-                },
-                rows=gathered.rows,
-                report=self._report(gathered, approved, rules),
-                number=number,
-                by=who.id,
-            )
-            return Frozen(version, True, refused)
+            return self._written(who, number, name, note, gathered, rules, report)
+
+    def _written(
+        self, who: Principal, number: int, name: str, note: str, gathered: Gathered, rules: Rules, report: Report
+    ) -> Frozen:
+        refused, content_hash = _refused(gathered), _content_hash(gathered.rows)
+        if known := self._store.by_hash(content_hash):
+            self._restore_files(known)
+            return Frozen(known, False, refused)
+        if self._store.next_number() != number:
+            raise Stale(f"d{number} was frozen meanwhile.")
+        system_hash = hashlib.sha256(self._task.system_prompt.encode()).hexdigest()
+        facts = {"task": self._task.name, "content_hash": content_hash, "system_hash": system_hash}
+        write_folder(self._home.dataset_dir(f"d{number}"), gathered.rows, facts)
+        version = self._store.create(
+            name=name.strip(),
+            note=note.strip(),
+            task=self._task.name,
+            content_hash=content_hash,
+            system_hash=system_hash,
+            refused=refused,
+            policy={
+                "words": policy_words(gathered.split),
+                "shares": gathered.split.shares,
+                "resembling_held_out": gathered.split.resembling,
+                **gathered.withheld.facts,
+                **_noticed(gathered, rules),
+            },
+            rows=gathered.rows,
+            report=report,
+            number=number,
+            by=who.id,
+        )
+        return Frozen(version, True, refused)
 
     def listing(self, who: Principal) -> list[DatasetVersion]:
         """All versions, newest first."""

@@ -18,7 +18,7 @@ from flywheel.roles import ANONYMOUS, Role
 from flywheel.words.catalogue import say
 
 JOIN = "/gradio_api/queue/join"
-FILE_EVENTS = {"data_import": Role.REVIEWER}
+FILE_EVENTS = {"data_import": Role.REVIEWER, "data_synthesize": Role.REVIEWER}
 """Events that take an uploaded file, and the least role for it."""
 DEEPEST = 50
 

@@ -5,7 +5,7 @@ give the same rows in any order.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,6 +23,8 @@ from flywheel.words.catalogue import say
 from storage.examples import Example
 
 SHOWN_PAIRS = 5
+LOOKED_AT = 2_000
+"""Rows after which it is told how far this is."""
 NOTHING_RESERVED = Reserved()
 Placements = Mapping[str, tuple[str, str]]
 """Example → side and group of its first placement in any version."""
@@ -68,22 +70,25 @@ def gather(
     rules: Rules,
     withhold: Callable[[Sequence[Example], Collection[str]], Withheld] = unguarded,
     reserved: Reserved = NOTHING_RESERVED,
-) -> Gathered:
-    """Choose and place. `find` gives an example that is not approved any more; `withhold` what the limits for guests
-    leave out of the usable ones, given also what earlier versions hold; `reserved` is what must not be learnt.
+) -> Generator[int, None, Gathered]:
+    """Choose and place; yields how many rows were looked at.
 
-    Raises InvalidInput when nothing is left to train on, Conflict when one question binds to two sides, or would be
-    tested and trained.
+    `find` gives an example that is not approved any more; `withhold` what the limits for guests leave out of the usable
+    ones, given also what earlier versions hold; `reserved` is what must not be learnt. Raises InvalidInput when nothing
+    is left to train on, Conflict when one question binds to two sides, or would be tested and trained.
     """
     if not approved:
         raise InvalidInput(say("error.freeze.nothing_approved"))
     refused: dict[str, str] = {}
     usable: dict[str, _Candidate] = {}
-    for example in approved:
+    for number, example in enumerate(approved):
+        if number % LOOKED_AT == 0:
+            yield number
         if reason := why_unusable(task, example.prompt, example.completion, rules) or _held_back(example):
             refused[example.id] = reason
         else:
             usable[example.id] = _candidate(example, placements, task, rules)
+    yield len(approved)
     tested = _tested(usable, reserved)
     for id, reason in _kept_from_learning(usable, reserved.pins, tested).items():
         refused[id] = reason

@@ -11,8 +11,8 @@ from typing import Any
 
 from flywheel.errors import InvalidInput
 from flywheel.imports import Importer, ImportReport, importing
-from flywheel.merging import Step
 from flywheel.roles import Principal, Role, require
+from flywheel.steps import Step
 from flywheel.words.catalogue import say
 from storage.hub import Hub
 

@@ -22,6 +22,7 @@ from flywheel.neighbours import normalise
 from flywheel.programs import MERGE
 from flywheel.roles import Principal, Role, require
 from flywheel.runfiles import CORRECTED, GENERAL, SUITE_FILES, read_rows
+from flywheel.steps import Step
 from flywheel.versions import Versions
 from flywheel.words.catalogue import say
 from storage.files import fsync_dir
@@ -46,9 +47,6 @@ MOST_PROMPTS = 100
 SIDES = ("validation", "train")
 """Where further prompts come from when the suites have too few."""
 PART = ".{name}.flywheel-part"
-
-Step = tuple[str, float | None]
-"""What goes on, in words, and how far it is, 0 to 1."""
 
 
 @dataclass(frozen=True)

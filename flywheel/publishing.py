@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from flywheel import release
 from flywheel.errors import PUBLIC, Conflict, FlywheelError, InvalidInput, Refused, Unavailable
-from flywheel.merging import Merging, Step
+from flywheel.merging import Merging
 from flywheel.origins import Origins
 from flywheel.release_state import (
     going_on,
@@ -27,6 +27,7 @@ from flywheel.release_state import (
 )
 from flywheel.roles import Principal, Role, require
 from flywheel.standing import VersionView
+from flywheel.steps import Step
 from flywheel.versions import Versions
 from flywheel.words.catalogue import say
 from storage.hub import Hub

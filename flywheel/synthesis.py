@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flywheel.errors import InvalidInput, Unavailable
-from flywheel.merging import Step
 from flywheel.neighbours import normalise
 from flywheel.roles import Principal, Role, require
 from flywheel.rows import why_unusable
+from flywheel.steps import Step
 from flywheel.synthesis_journal import Journal, Paid
 from flywheel.synthesis_prompts import as_examples, filled, pieces, prompt_of, read_pairs
 from flywheel.tasks.build import Task
@@ -32,6 +32,8 @@ A_REQUEST = 5
 MOST_REFUSALS = 5
 """One after the other: then the rest is not asked."""
 MOST_DOCUMENT = 5_000_000
+"""Bytes of one."""
+MOST_DOCUMENTS = 100
 WARMTH = 0.8
 
 
@@ -227,6 +229,8 @@ class _Work:
                 raise InvalidInput(say("error.synthesis.no_database"))
             return [self._task.schema()]
         if source == "documents":
+            if len(self._wish.documents) > MOST_DOCUMENTS:
+                raise InvalidInput(say("error.synthesis.too_many_documents", most=MOST_DOCUMENTS))
             found = [piece for name in self._wish.documents for piece in pieces(_text(Path(name)))]
             if not found:
                 raise InvalidInput(say("error.synthesis.no_document"))
@@ -255,7 +259,9 @@ def _said(prompt: Sequence[dict[str, str]]) -> str:
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MOST_DOCUMENT:
-            raise InvalidInput(say("error.synthesis.document_too_large", path=path, most=f"{MOST_DOCUMENT / 1e6:.0f}"))
+            raise InvalidInput(
+                say("error.synthesis.document_too_large", path=path.name, most=f"{MOST_DOCUMENT / 1e6:.0f}")
+            )
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(say("error.synthesis.document_unreadable", path=path, reason=error)) from error
+        raise InvalidInput(say("error.synthesis.document_unreadable", path=path.name, reason=error)) from error

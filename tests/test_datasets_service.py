@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from flywheel import datasets
 from flywheel.datasets import Datasets
 from flywheel.errors import Conflict, Damaged, Forbidden, InvalidInput, NotFound, Unavailable
+from flywheel.steps import ended
 from flywheel.tasks.chat import ChatTask
 from flywheel.validity import Rules
 from storage.examples import NewExample
@@ -278,6 +280,7 @@ def test_unwritable_folder_freezes_nothing(desk: Desk) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from flywheel.steps import ended
 from flywheel.tasks.chat import ChatTask
 from storage.datasets import DatasetStore
 from tests.support.desk import OWNER, Desk
@@ -360,3 +363,32 @@ def _freeze_and_check(desk: Desk, tested: set[str]) -> None:
     for row in rows:
         if row.side == "test":
             tested |= {row.example_id, known[row.example_id]}
+
+
+def test_a_freeze_tells_how_far_it_is(desk: Desk) -> None:
+    desk.approved(PAIRS)
+    steps = list(desk.datasets.freezing(OWNER))
+    fractions = [fraction for _, fraction in steps if fraction is not None]
+    assert steps[0] == ("looking at the rows: 0 of 60", 0.0) and steps[-1][0] == "writing the version"
+    assert len(fractions) == len(steps) and fractions == sorted(fractions)
+    assert [version.id for version in desk.datasets.listing(OWNER)] == ["d1"]
+
+
+def test_what_is_frozen_meanwhile_is_begun_with(desk: Desk) -> None:
+    desk.approved(PAIRS)
+    work = desk.datasets.freezing(OWNER)
+    next(work)
+    desk.approved([(f"another {i} of {i}", "yes") for i in range(5)])
+    between = desk.datasets.freeze(OWNER).version
+    assert ended(work).version.id == between.id == "d1" and between.counts["train"] > 0
+    assert len(desk.datasets.listing(OWNER)) == 1
+
+
+def test_a_freeze_beyond_the_memory_is_not_begun(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.approved(PAIRS)
+    monkeypatch.setattr(datasets, "MANY", 60)
+    monkeypatch.setattr(datasets, "free_bytes", lambda: 60 * datasets.BYTES_A_ROW - 1)
+    with pytest.raises(Unavailable, match=r"60 examples are approved.*Nothing was begun"):
+        desk.datasets.freeze(OWNER)
+    monkeypatch.setattr(datasets, "free_bytes", lambda: 60 * datasets.BYTES_A_ROW)
+    assert desk.datasets.freeze(OWNER).created

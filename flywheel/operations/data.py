@@ -92,7 +92,8 @@ def pins(services: Services, who: Principal, args: Arguments) -> Iterator[Event]
 
 def freeze(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
     """A dataset version from what is approved now."""
-    frozen = services.datasets.freeze(who, name=args.get("name") or "", note=args.get("note") or "")
+    work = services.datasets.freezing(who, name=args.get("name") or "", note=args.get("note") or "")
+    frozen = yield from stepped(work)
     yield {"result": {**asdict(frozen.version), "created_now": frozen.created, "refused": frozen.refused}}
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar
 
-from flywheel.merging import Step
 from flywheel.roles import Principal
 from flywheel.services import Services
+from flywheel.steps import Step
 
 Event = dict[str, Any]
 """`{"progress": words, "fraction"?: 0-1}` for people, `{"stream": text so far}`, `{"result": object}` for the output,

@@ -3,7 +3,7 @@
 Formats and calls one service method a handler; rights and validity are the services' matter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from tempfile import mkdtemp
@@ -105,7 +105,7 @@ class DataPage:
         with gr.Accordion(say("data.export"), open=False):
             what = gr.Radio(label=say("data.what"), choices=kinds, value="examples", elem_id="export-what")
             give = gr.Button(say("data.export"), elem_id="export")
-            file = gr.File(label=say("data.file"), interactive=False)
+            file = gr.File(label=say("data.file"), interactive=False, elem_id="export-file")
         return what, give, file
 
     def refresh(self, request: gr.Request) -> tuple[str, str, Any, Any, Any]:
@@ -129,10 +129,17 @@ class DataPage:
         gr.Info(say_count("data.loaded", added, term=escape(term or "")) if added else say("data.loaded.none"))
         return self.refresh(request)
 
-    def freeze(self, name: str, note: str, request: gr.Request) -> tuple[str, str, Any, Any, Any, str]:
+    def freeze(self, name: str, note: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Make a dataset version from what is approved now."""
-        frozen = self._services.datasets.freeze(caller(request), name=name, note=note)
-        return *self.refresh(request), frozen_view(frozen, learns_here=not self._services.settings.is_remote)
+        work = self._services.datasets.freezing(caller(request), name=name, note=note)
+        while True:
+            try:
+                words, fraction = next(work)
+            except StopIteration as done:
+                shown = frozen_view(done.value, learns_here=not self._services.settings.is_remote)
+                yield *self.refresh(request), shown
+                return
+            yield *[gr.skip()] * 5, markup.progress_bar(fraction or 0.0, words)
 
     def rows(self, dataset: str | None, side: str, page: float, request: gr.Request) -> str:
         """One page of rows of a frozen version."""

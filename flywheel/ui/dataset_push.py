@@ -40,8 +40,8 @@ class PushBox:
         work = self._services.dataset_push.push(caller(request), dataset, repo or None, public=bool(public))
         while True:
             try:
-                words, _ = next(work)
+                words, fraction = next(work)
             except StopIteration as done:
                 yield markup.note(done.value.words, "good")
                 return
-            yield markup.note(words)
+            yield markup.progress_bar(fraction or 0.0, words)

@@ -3,16 +3,19 @@
 The rows wait for review like any other; nothing is approved here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import gradio as gr
 
 from flywheel.services import Services
-from flywheel.synthesis import Made, Wish
+from flywheel.synthesis import MOST_DOCUMENT, MOST_DOCUMENTS, Made, Wish
 from flywheel.ui import markup
 from flywheel.ui.shell import caller
 from flywheel.ui.wiring import wire
 from flywheel.words.catalogue import say
+
+TEXTS = (".txt", ".md", ".rst", ".csv", ".html", ".json", ".text")
 
 
 class SynthesisBox:
@@ -28,10 +31,18 @@ class SynthesisBox:
             gr.Markdown(say("synthesis.by", teacher=teacher) if teacher else say("synthesis.no_teacher"))
             with gr.Column(visible=bool(teacher)):
                 has_tables = self._services.task.name == "sql"
-                names = ("rows", "schema") if has_tables else ("rows",)
+                names = ("rows", "schema", "documents") if has_tables else ("rows", "documents")
                 sources = [(say(f"synthesis.from_{name}"), name) for name in names]
                 source = gr.Radio(
                     label=say("synthesis.source"), choices=sources, value="rows", elem_id="synthesis-source"
+                )
+                limits = {"count": MOST_DOCUMENTS, "size": f"{MOST_DOCUMENT / 1e6:.0f}"}
+                documents = gr.File(
+                    label=say("synthesis.documents", **limits),
+                    file_count="multiple",
+                    file_types=list(TEXTS),
+                    visible="hidden",
+                    elem_id="synthesis-documents",
                 )
                 with gr.Row():
                     count = gr.Number(
@@ -46,17 +57,32 @@ class SynthesisBox:
                 )
                 make = gr.Button(say("synthesis.write"), elem_id="synthesize")
                 made = gr.HTML(elem_id="synthesized")
+        wire(source.change, self.choose, {"source": source}, [documents], "data_synthesis_source", quiet=True)
         wire(show.click, self.show, {"source": source}, [prompt], "data_synthesis_prompt")
-        wish = {"source": source, "count": count, "calls": calls, "prompt": prompt}
+        wish = {"source": source, "documents": documents, "count": count, "calls": calls, "prompt": prompt}
         wire(make.click, self.make, wish, [made], "data_synthesize")
 
     def show(self, source: str, request: gr.Request) -> str:
         """The prompt of a source, to be looked at and changed."""
         return self._services.synthesis.prompt(caller(request), source)
 
-    def make(self, source: str, count: float, calls: float, prompt: str, request: gr.Request) -> Iterator[str]:
+    def choose(self, source: str, request: gr.Request) -> Any:
+        """Files are asked for where pairs are made from documents."""
+        caller(request)
+        return gr.File(visible=True if source == "documents" else "hidden")
+
+    def make(
+        self,
+        source: str,
+        documents: Sequence[str] | None,
+        count: float,
+        calls: float,
+        prompt: str,
+        request: gr.Request,
+    ) -> Iterator[str]:
         """Have pairs written."""
-        wish = Wish(source, int(count or 0), calls=int(calls or 0), prompt=prompt or None)
+        named = tuple(documents or ()) if source == "documents" else ()
+        wish = Wish(source, int(count or 0), documents=named, calls=int(calls or 0), prompt=prompt or None)
         work = self._services.synthesis.make(caller(request), wish)
         while True:
             try:
