@@ -62,11 +62,6 @@ class Curation:
         """Examples by their ids, for those who have asked what they may see."""
         return self._examples.named(ids)
 
-    def skipped(self, who: Principal, limit: int = 50) -> list[Example]:
-        """What was put off."""
-        require(who, Role.REVIEWER)
-        return self._examples.skipped(limit)
-
     def listing(self, who: Principal, state: str | None = None, limit: int = 50, offset: int = 0) -> list[Example]:
         """Examples of one state (or all), newest first."""
         require(who, Role.REVIEWER)
@@ -164,14 +159,28 @@ class Curation:
         return self._turn_down(who, example_id, "rejected", expected_event, reason.strip())
 
     def skip(self, who: Principal, example_id: str, *, expected_event: str | None = None) -> Example:
-        """Put off: it leaves the inbox and can be reopened."""
+        """Put off for this reviewer alone: they are asked again after a day, or once it changes. Others still are.
+        Raises Conflict when it does not wait, or they have judged it already."""
         require(who, Role.REVIEWER)
-        return self._turn_down(who, example_id, "skipped", expected_event, None)
+        example = self._current(example_id, expected_event)
+        if example.state != "pending":
+            raise Conflict(meanwhile(example, say("error.example.unchanged")))
+        self._expect_free(who, example.id)
+        seconds = self._leases.seconds(example.id, who.id) if self._leases else None
+        try:
+            if not self._examples.votes.skip(example, seconds, by=who.id):
+                raise Conflict(say("error.review.judged_already"))
+        except Stale as error:
+            raise Conflict(meanwhile(self._get(example.id), say("error.example.decision_lost"))) from error
+        if self._leases:
+            self._leases.release(example.id, who.id)
+        return example
 
     def reopen(self, who: Principal, example_id: str, *, expected_event: str | None = None) -> Example:
-        """Undo a decision, or one's own vote: the example waits again, with the text last proposed."""
+        """Undo a decision, one's own vote, or putting it off: the example waits again, with the text last proposed."""
         require(who, Role.REVIEWER)
-        if self._eyes and self._eyes.take_back(who, now := self._get(example_id)):
+        now = self._get(example_id)
+        if now.state == "pending" and self._examples.votes.take_back(now, by=who.id):
             return now
         return self._turn_down(who, example_id, "reopened", expected_event, None)
 

@@ -4,9 +4,9 @@ Finds and shows; the decisions themselves are `Curation`'s. Knows nothing of pag
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from flywheel.curation import Curation
@@ -27,6 +27,8 @@ from storage.versions import VersionStore
 
 PAGE = 50
 """Rows of a page, at most."""
+PUT_OFF = timedelta(days=1)
+"""So long an item that somebody skipped is not asked of them again."""
 MOST_TEXT = 200
 STATES = ("pending", "skipped", "approved", "rejected", "quarantined", "withdrawn", "all")
 
@@ -126,9 +128,13 @@ class Inbox:
         filters = filters or Filters()
         _check(filters, order, after)
         held, hidden = self._leases.held_by_others(who.id), self._eyes.hidden_from(who)
+        wanted = _wanted(filters.state, who)
+        # What one reviewer put off waits for the others.
+        searched = replace(filters, state="all") if filters.state == "skipped" else filters
         found = self._queue.find(
-            filters, order, after=after, limit=min(limit, PAGE), keep=lambda e: e.id not in held and not hidden(e)
-        )
+            searched, order, after=after, limit=min(limit, PAGE),
+            keep=lambda e: e.id not in held and wanted(e) and not hidden(e),
+        )  # fmt: skip
         last = place(found.entries[-1], order) if found.more else None
         return Page([_listed(entry) for entry in found.entries], found.total, last)
 
@@ -159,11 +165,6 @@ class Inbox:
             ],
             votes=entry.record.votes if standing(entry) == "disputed" else (),
         )
-
-    def look(self, who: Principal, example_id: str) -> Item:
-        """An item as `open` gives it, not held. Raises NotFound."""
-        require(who, Role.REVIEWER)
-        return self._told(self._curation.item(who, example_id))
 
     def examples(
         self, who: Principal, filters: Filters, order: str = "value", limit: int = PAGE
@@ -261,6 +262,20 @@ def _check(filters: Filters, order: str, after: str | None) -> None:
         raise InvalidInput(say("error.review.long_search", count=len(filters.text), most=MOST_TEXT))
     if after is not None and order == "value" and not re.fullmatch(r"\d{1,9}\.\w+", after):
         raise InvalidInput(say("error.review.no_place", place=after[:60]))
+
+
+def _wanted(state: str, who: Principal) -> Callable[[Entry], bool]:
+    """Whether an entry is in a state as this person sees it: what they put off lately is skipped, and does not wait."""
+    since = datetime.now(UTC) - PUT_OFF
+
+    def put_off(entry: Entry) -> bool:
+        return any(person == who.id and at > since for person, at in entry.record.skips)
+
+    if state == "pending":
+        return lambda entry: not put_off(entry)
+    if state == "skipped":
+        return lambda entry: entry.record.state == "skipped" or (entry.record.state == "pending" and put_off(entry))
+    return lambda entry: True
 
 
 def _listed(entry: Entry) -> Listed:

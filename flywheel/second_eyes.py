@@ -18,7 +18,6 @@ from flywheel.roles import Principal, Role
 from flywheel.words.catalogue import say
 from storage.database import Database, Transaction
 from storage.examples import Example, ExampleStore
-from storage.votes import TAKEN_BACK, VoteStore
 
 ACTIVE_DAYS = 30
 """Somebody who has decided or looked at nothing for so long is no second reviewer."""
@@ -63,7 +62,7 @@ class SecondEyes:
         self._queue = queue
         self._share = share
         self._flagged = flagged
-        self._votes = VoteStore(database)
+        self._votes = examples.votes
         self._lock = threading.Lock()
         self._seen: dict[str, datetime] | None = None
 
@@ -140,17 +139,6 @@ class SecondEyes:
                 example.id, kind, completion=completion, reason=reason, seconds=seconds,
                 expected_event=example.event_id, by=who.id, tx=tx,
             )  # fmt: skip
-
-        return self._database.write(job, by=who.id)
-
-    def take_back(self, who: Principal, example: Example) -> bool:
-        """Take back one's own vote on an item that still waits; False where there is none."""
-
-        def job(tx: Transaction) -> bool:
-            mine = [row for row in self._votes.said(tx, example.id, example.event_id) if row["created_by"] == who.id]
-            if mine:
-                self._votes.add(tx, example.id, example.event_id, TAKEN_BACK, mine[0]["completion"], None, None)
-            return bool(mine)
 
         return self._database.write(job, by=who.id)
 

@@ -15,7 +15,8 @@ from storage.transaction import Row
 _ENTRIES = """
     SELECT id, created, created_by, 'example' AS kind, kind AS action, example_id AS subject, reason
         FROM example_events WHERE kind <> 'proposed'
-    UNION ALL SELECT id, created, created_by, 'example', 'voted ' || decision, example_id, reason FROM votes
+    UNION ALL SELECT id, created, created_by, 'example',
+        CASE decision WHEN 'skipped' THEN decision ELSE 'voted ' || decision END, example_id, reason FROM votes
     UNION ALL SELECT id, created, created_by, 'example', CASE kind WHEN 'pinned' THEN kind ELSE 'unpinned' END,
         example_id, NULL FROM pins
     UNION ALL SELECT id, created, created_by, 'dataset', 'frozen', 'd' || number, nullif(note, '') FROM dataset_versions

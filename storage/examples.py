@@ -38,6 +38,7 @@ from storage.known import Known
 from storage.records import inside, one_of
 from storage.tags import put_on, tags_of
 from storage.transaction import Row, Transaction
+from storage.votes import VoteStore
 
 Reading = Callable[[str, Sequence[Any]], list[Row]]
 MOST_KNOWN = 100_000
@@ -49,6 +50,7 @@ class ExampleStore:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self.votes = VoteStore(db)
         self._counted = Counted(db)
         self._read: Known[str, Example] = Known(db, "examples", "example_events")
         self._allowed: Known[str, datetime] = Known(db, "consents", "erasures")
@@ -214,10 +216,6 @@ class ExampleStore:
             [kinds_of("pending"), after, limit],
         )
         return [from_row(row) for row in rows]
-
-    def skipped(self, limit: int = 50) -> list[Example]:
-        """Put off by a reviewer, newest first."""
-        return self.listing("skipped", limit)
 
     def listing(self, state: str | None = None, limit: int = 50, offset: int = 0) -> list[Example]:
         """Newest first, of one state or of all."""

@@ -15,7 +15,7 @@ from storage.consents import HELD_EXAMPLES
 from storage.database import Database
 from storage.example_records import STATE_OF
 from storage.transaction import Row
-from storage.votes import standing
+from storage.votes import SKIPPED, latest, standing
 
 QUESTION = 300
 """Characters of the last question that are kept."""
@@ -32,7 +32,7 @@ _RECORDS = f"""WITH latest AS (SELECT example_id, arg_max({{'id': id, 'kind': ki
             WHERE {_GIVEN.format("example_id")} GROUP BY example_id, tag)
         WHERE kind = 'added' GROUP BY example_id),
     voted AS (SELECT example_id, list({{'event_id': event_id, 'created_by': created_by, 'decision': decision,
-            'completion': completion, 'reason': reason}} ORDER BY id) AS votes
+            'completion': completion, 'reason': reason, 'created': created}} ORDER BY id) AS votes
         FROM votes WHERE {_GIVEN.format("example_id")} GROUP BY example_id)
     SELECT x.id, x.turn_id, x.version, x.created, x.created_by, l.deciders,
         e.id AS event_id, e.kind, e.provenance, e.reasons, e.at, e.by, e.seconds,
@@ -79,7 +79,7 @@ _TEXTS = """SELECT x.id FROM examples x JOIN example_events e ON e.example_id = 
 _WORK = """SELECT id, kind, created, seconds FROM example_events
         WHERE created_by = $1 AND kind IN ('approved', 'rejected', 'skipped')
     UNION ALL SELECT id, decision AS kind, created, seconds FROM votes v
-        WHERE created_by = $1 AND decision IN ('approved', 'rejected') AND NOT EXISTS
+        WHERE created_by = $1 AND decision IN ('approved', 'rejected', 'skipped') AND NOT EXISTS
         (SELECT 1 FROM example_events e WHERE e.example_id = v.example_id AND e.created_by = $1 AND e.kind = v.decision)
     ORDER BY id DESC"""
 _FROZEN = """SELECT number, count(*) AS n FROM dataset_rows WHERE example_id IN
@@ -135,6 +135,8 @@ class Record:
     tags: tuple[str, ...]
     votes: tuple[Vote, ...]
     """Those on the text as it stands."""
+    skips: tuple[tuple[str, datetime], ...] = ()
+    """Who has put it off, as it stands, and when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +231,15 @@ def _record(row: Row) -> Record:
         row["id"], row["turn_id"], row["version"], row["created"], row["created_by"], row["question"],
         STATE_OF[row["kind"]], row["provenance"], tuple(json.loads(row["reasons"])), row["event_id"],
         row["at"] if decided else None, row["by"] if decided else None, row["seconds"], tuple(row["deciders"] or ()),
-        tuple(row["tags"]), _votes(row),
+        tuple(row["tags"]), _votes(row), _skips(row),
     )  # fmt: skip
 
 
 def _votes(row: Row) -> tuple[Vote, ...]:
     votes = standing([vote for vote in row["votes"] if vote["event_id"] == row["event_id"]])
     return tuple(Vote(vote["created_by"], vote["decision"], vote["completion"], vote["reason"]) for vote in votes)
+
+
+def _skips(row: Row) -> tuple[tuple[str, datetime], ...]:
+    words = latest([vote for vote in row["votes"] if vote["event_id"] == row["event_id"]])
+    return tuple((vote["created_by"], vote["created"]) for vote in words if vote["decision"] == SKIPPED)

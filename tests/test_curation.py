@@ -61,7 +61,6 @@ def test_guest_sees_no_inbox(desk: Desk) -> None:
         lambda: curation.load_phrasings(GUEST, "big_ticket"),
         lambda: curation.load_example_corrections(GUEST, "big_ticket"),
         lambda: curation.listing(GUEST),
-        lambda: curation.skipped(GUEST),
         lambda: curation.counts(GUEST),
         lambda: curation.approved_sides(GUEST),
     ):
@@ -178,11 +177,11 @@ def test_reopened_example_waits_again_as_proposed(desk: Desk) -> None:
         desk.curation.reopen(REVIEWER, example.id)
 
 
-def test_skipped_example_is_kept_aside(desk: Desk) -> None:
+def test_only_what_waits_is_skipped(desk: Desk) -> None:
     example = desk.corrected("q?", "Lyon", TEXT)
-    desk.curation.skip(REVIEWER, example.id)
-    assert desk.curation.inbox(REVIEWER) == []
-    assert [one.id for one in desk.curation.skipped(REVIEWER)] == [example.id]
+    desk.curation.approve(REVIEWER, example.id)
+    with pytest.raises(Conflict, match="was approved by"):
+        desk.curation.skip(REVIEWER, example.id)
 
 
 def test_many_are_approved_and_the_rest_explained(desk: Desk) -> None:

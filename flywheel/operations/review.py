@@ -7,10 +7,13 @@ from typing import Any
 
 from flywheel.alike import Cluster
 from flywheel.errors import InvalidInput
+from flywheel.inbox import PUT_OFF
+from flywheel.items import pseudonym
 from flywheel.operations.event import Arguments, Event
 from flywheel.queue_entries import Filters
 from flywheel.roles import Principal
 from flywheel.services import Services
+from flywheel.words.catalogue import say
 
 FILTERS = ("state", "reason", "rating", "version", "tag", "provenance", "text")
 
@@ -48,7 +51,8 @@ def review(services: Services, who: Principal, args: Arguments) -> Iterator[Even
                 done = {"redact": curation.redact, "skip": curation.skip, "reopen": curation.reopen}[action](
                     who, example_id
                 )
-            yield {"result": asdict(done)}
+            put_off = {"skipped_hours": PUT_OFF.total_seconds() / 3600} if action == "skip" else {}
+            yield {"result": {**asdict(done), **put_off}}
 
 
 def _list(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
@@ -61,8 +65,10 @@ def _list(services: Services, who: Principal, args: Arguments) -> Iterator[Event
 
 
 def _show(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:
-    # Looked at without being held: nobody sees when a terminal goes on.
-    yield {"result": asdict(services.inbox.look(who, args["ids"][0]))}
+    item = services.inbox.open(who, args["ids"][0])
+    if item.held_by:
+        yield {"progress": say("review.held", person=pseudonym(item.held_by))}
+    yield {"result": {**asdict(item), "held_by": item.held_by and pseudonym(item.held_by)}}
 
 
 def _tags(services: Services, who: Principal, args: Arguments) -> Iterator[Event]:

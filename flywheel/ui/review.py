@@ -175,10 +175,10 @@ class ReviewPage:
         return self._after(done, listing, request)
 
     def skip(self, seen: str, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
-        """Leave it undecided; it does not come back by itself."""
+        """Put it off: this reviewer is asked again after a day, the others as before."""
         example_id, event = named(seen)
         done = self._services.curation.skip(caller(request), example_id, expected_event=event)
-        return self._after(done, listing, request)
+        return done.id, *self.refresh(listing, request, done.id)
 
     def reject(self, seen: str, reason: str, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         """Reject with the reason typed."""

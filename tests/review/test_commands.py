@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from flywheel import inbox, parser, report_dataset
-from flywheel.errors import InvalidInput
+from flywheel.errors import Conflict, InvalidInput
 from flywheel.operations.table import perform
+from flywheel.queue_entries import Filters
 from flywheel.roles import Principal, Role
 from storage.examples import ExampleStore, NewExample
 from storage.ids import new_id
@@ -37,11 +38,22 @@ def test_items_are_found_tagged_and_put_off(app: App, waiting: str) -> None:
     assert [row["id"] for row in results(app, "list", tag="noise", order="newest")] == [waiting]
     assert results(app, "tags")[0]["noise"] == 1
     before = results(app, "numbers")[0]["today"]
-    assert results(app, "skip", ids=[waiting])[0]["state"] == "skipped"
+    assert results(app, "skip", ids=[waiting])[0]["skipped_hours"] == 24
     assert results(app, "list", text="tandems rattle") == []
     assert results(app, "numbers")[0]["today"] == before + 1
     assert results(app, "reopen", ids=[waiting])[0]["state"] == "pending"
     assert results(app, "show", ids=[waiting])[0]["tags"] == ("bikes", "noise")
+
+
+def test_shown_item_is_held_and_its_holder_named(app: App, waiting: str) -> None:
+    other = Principal("local:reviewer:moe", Role.REVIEWER)
+    assert results(app, "show", ids=[waiting])[0]["held_by"] is None
+    assert waiting not in [row.id for row in app.services.inbox.page(other, Filters(text="tandems rattle")).entries]
+    events = list(perform(app.services, other, "review", {"action": "show", "ids": [waiting]}))
+    assert events[-1]["result"]["held_by"] == LEE.id
+    assert "local:reviewer:lee is looking at this item" in events[0]["progress"]
+    with pytest.raises(Conflict, match="is looking at this example now"):
+        app.services.curation.approve(other, waiting)
 
 
 def test_an_approved_item_is_pinned_and_listed(app: App, waiting: str) -> None:

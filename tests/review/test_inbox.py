@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flywheel import inbox
 from flywheel.errors import Conflict, Forbidden, InvalidInput, NotFound
 from flywheel.exports import export_lines
 from flywheel.imports import import_bytes
@@ -138,6 +139,27 @@ def test_who_goes_on_gives_the_item_up(review: Review) -> None:
     review.inbox.open(ANN, one)
     review.inbox.open(ANN, two)
     assert review.ids(BOB) == [one]
+
+
+def test_skipped_item_waits_for_the_others_and_comes_back_after_a_day(
+    review: Review, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = review.chatted("q", "a"), review.chatted("r", "b")
+    review.inbox.open(ANN, one.id)
+    review.now[0] += 4
+    assert review.curation.skip(ANN, one.id, expected_event=one.event_id).state == "pending"
+    assert review.ids(ANN) == [two.id] and set(review.ids(BOB)) == {one.id, two.id}
+    assert review.ids(ANN, filters=Filters(state="skipped")) == [one.id]
+    assert review.ids(BOB, filters=Filters(state="skipped")) == []
+    assert review.inbox.numbers(ANN).today == 1 and review.inbox.numbers(ANN).median_seconds == 4
+    # Undone it is there again; skipped anew, after a day.
+    review.curation.reopen(ANN, one.id)
+    assert set(review.ids(ANN)) == {one.id, two.id}
+    review.curation.skip(ANN, one.id)
+    monkeypatch.setattr(inbox, "PUT_OFF", timedelta(0))
+    assert set(review.ids(ANN)) == {one.id, two.id}
+    # Another's decision is no conflict with having put it off.
+    assert review.curation.approve(BOB, one.id, expected_event=one.event_id).state == "approved"
 
 
 def test_eight_reviewers_decide_nothing_twice(review: Review) -> None:

@@ -156,7 +156,7 @@ def test_the_same_decision_twice_is_one(store: ExampleStore, db: Database) -> No
 
 def test_skipped_ones_wait_elsewhere(store: ExampleStore) -> None:
     skipped = decide(store, propose(store, "t1"), "skipped")
-    assert store.inbox() == [] and store.skipped() == [skipped]
+    assert store.inbox() == [] and store.listing("skipped") == [skipped]
 
 
 def test_a_decision_needs_its_example(store: ExampleStore) -> None:
