@@ -290,5 +290,5 @@ class Chat:
         made = propose(tx=tx)
         if made.state != "pending":
             return made
-        reason = f"it holds {unseen}"
+        reason = say("invalid.holds", what=unseen)
         return self._examples.decide(made.id, "quarantined", reason=reason, expected_event=None, by=tx.by, tx=tx)

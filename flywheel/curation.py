@@ -197,7 +197,7 @@ class Curation:
                 if done.state == "approved":
                     approved.append(done.id)
                 else:
-                    refused.append((example_id, "Your approval is kept; another reviewer judges it too."))
+                    refused.append((example_id, say("review.approval_kept")))
             except PUBLIC as error:
                 refused.append((example_id, str(error)))
         return approved, refused

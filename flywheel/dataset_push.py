@@ -64,7 +64,7 @@ class DatasetPush:
             raise InvalidInput(say("error.hub.no_repository"))
         self._datasets.verify(who, dataset)
         shown = self._datasets.show(who, dataset, limit=None)
-        yield f"{dataset}: looking at `{where}` on the Hub", 0.0
+        yield say("push.looking", dataset=dataset, where=where), 0.0
         hub = self._hub()
         hub.may_write(where, KIND)
         there = hub.exists(where, KIND)
@@ -83,13 +83,13 @@ class DatasetPush:
             self._publications.end(attempt.id, "failed", reason=words, by=who.id)
             raise told from error
         done = self._publications.end(attempt.id, "published", commit=sha, tag=dataset, by=who.id)
-        words = f"{dataset} is published: dataset `{where}` at `{dataset}`, commit {sha[:12]}."
+        words = say("push.published", dataset=dataset, where=where, sha=sha[:12])
         return Pushed(dataset, where, "published", words, done)
 
     def _sent(
         self, hub: Hub, version: DatasetVersion, rows: Sequence[DatasetRow], repo: str, there: bool, public: bool
     ) -> Generator[Step, None, str]:
-        yield f"{version.id}: looking for personal data in {len(rows):,} rows", 0.1
+        yield say("push.checking", version=version.id, count=f"{len(rows):,}"), 0.1
         files = files_of(repo, version, rows)
         if not there:
             hub.create(repo, KIND, private=not public)
@@ -98,9 +98,9 @@ class DatasetPush:
         if not same_files(files, remote):
             earlier = (record_at(hub, repo, head, RECORD, KIND) or {}).get("files", [])
             stale = [path for path in earlier if isinstance(path, str) and path in remote and path not in files]
-            yield f"{version.id}: sending to `{repo}`", 0.4
+            yield say("push.sending", version=version.id, repo=repo), 0.4
             head = hub.commit(repo, files, f"{version.id} of the flywheel", kind=KIND, delete=stale)
-        yield f"{version.id}: tagging", 0.9
+        yield say("push.tagging", version=version.id), 0.9
         hub.tag(repo, version.id, head, kind=KIND)
         return head
 
@@ -116,7 +116,7 @@ class DatasetPush:
             visibility = "public" if public else "private"
             attempt = self._publications.start(version=version.id, repo=repo, visibility=visibility, by=who.id)
             known = self._publications.end(attempt.id, "published", commit=sha, tag=version.id, by=who.id)
-        words = f"{version.id} is published already: dataset `{repo}` at `{version.id}`, commit {sha[:12]}."
+        words = say("push.published_before", version=version.id, repo=repo, sha=sha[:12])
         withdrawn = sum(row.withdrawn for row in self._datasets.rows(who, version.id)) - int(record.get("withdrawn", 0))
         if withdrawn > 0:
             words += f" {withdrawn} of its rows were withdrawn since: delete the tag and its commit on the Hub."

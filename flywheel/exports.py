@@ -167,7 +167,7 @@ def _once(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _dataset(exporter: Exporter, dataset: str | None, side: str | None, format: str) -> Iterator[dict[str, Any]]:
     version = exporter.datasets.get(dataset) if dataset else exporter.datasets.latest()
     if version is None:
-        missing = f"There is no dataset version `{dataset}`" if dataset else "Nothing is frozen yet"
+        missing = say("error.export.no_version", dataset=dataset) if dataset else say("error.export.nothing_frozen")
         raise NotFound(say("error.export.no_dataset", missing=missing))
     if side is not None and side not in SIDES:
         raise InvalidInput(say("error.dataset.no_side", side=side))

@@ -12,6 +12,7 @@ from flywheel.poisoning.limits import Held, Limits, held_back
 from flywheel.poisoning.patterns import Found, bursts, phrases, repeats
 from flywheel.poisoning.sent import sent
 from flywheel.roles import Principal, Role, require
+from flywheel.words.catalogue import say
 from storage.example_records import LIVE
 from storage.examples import Example, ExampleStore
 
@@ -79,7 +80,7 @@ class Guard:
             for example in self._examples.listing(state, limit=MOST_READ)
             if self.from_guest(example)
         ]
-        flags: dict[str, list[str]] = {row.id: [f"it holds {row.hidden}"] for row in rows if row.hidden}
+        flags: dict[str, list[str]] = {row.id: [say("invalid.holds", what=row.hidden)] for row in rows if row.hidden}
         for found in (*repeats(rows, self._limits.same_reply), *phrases(rows), *bursts(rows)):
             _note(flags, found)
         return flags

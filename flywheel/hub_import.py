@@ -56,11 +56,11 @@ def importing_from_hub(
     """
     require(who, Role.REVIEWER)
     door = hub()
-    yield f"looking at `{repo}` on the Hub", None
+    yield say("import.looking", repo=repo), None
     sha = door.resolve(repo, revision, kind="dataset")
     sizes = {path: file.size for path, file in door.files(repo, sha, kind="dataset").items() if _holds_rows(path)}
     _refuse_unreadable(repo, sizes)
-    yield f"fetching {len(sizes)} files of `{repo}`, {sum(sizes.values()) / 1e6:,.1f} MB", None
+    yield say("import.fetching", count=len(sizes), repo=repo, size=f"{sum(sizes.values()) / 1e6:,.1f}"), None
     patterns = [re.sub(r"([*?[])", r"[\1]", path) for path in sizes]
     folder = door.download(repo, sha, patterns, kind="dataset")
     reports = []

@@ -47,8 +47,8 @@ class Asked:
     def why(self, text: str) -> str | None:
         """Why a row of this normalised question must not be learnt; None when it may."""
         if text in self.pinned:
-            return f"it asks the same question as the pinned test `{self.pinned[text]}`"
-        return "the general suite asks the same question" if text in self.general else None
+            return say("freeze.as_pinned", pinned=self.pinned[text])
+        return say("freeze.as_general") if text in self.general else None
 
 
 def question(prompt: Sequence[Message]) -> str:

@@ -201,7 +201,7 @@ def _check(name: str, folder: Path) -> None:
     if outcome.state == "failed":
         shutil.rmtree(folder)
         refused = outcome.reason.startswith(UNLIKE)
-        raise (Refused if refused else Unavailable)(f"{name} could not be merged. {outcome.reason}")
+        raise (Refused if refused else Unavailable)(say("error.merge.not_merged", name=name, reason=outcome.reason))
 
 
 def _found(name: str, folder: Path, made_now: bool) -> Merged:

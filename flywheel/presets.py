@@ -80,7 +80,7 @@ def plan(
 def limits() -> str:
     """What a run cannot have on this machine, and what is done instead; empty where there is nothing to say."""
     problem = no_four_bit()
-    return f"{problem} A plain LoRA is trained instead; it takes more memory." if problem else ""
+    return say("train.plain_lora", problem=problem) if problem else ""
 
 
 def recorded(job: Job) -> dict[str, Any]:

@@ -174,7 +174,7 @@ class Publishing:
 
     def _published(self, order: _Order) -> Progress:
         hub, name = self._hub(), order.name
-        self._tell(f"{name}: looking at `{order.repo}` on the Hub")
+        self._tell(say("publish.looking", name=name, repo=order.repo))
         hub.may_write(order.repo)
         there = hub.exists(order.repo)
         if there:
@@ -195,7 +195,7 @@ class Publishing:
     def _sent(self, hub: Hub, order: _Order, there: bool) -> str:
         """Merge, commit, tag; returns the commit."""
         merged = self._followed(self._merging.merged(order.view.version))
-        self._tell(f"{order.name}: writing the card")
+        self._tell(say("publish.card", name=order.name))
         origin = self._origins.of(order.view)
         files = release.files_of(order.repo, origin, merged, *self._origins.places(order.name))
         if not there:
@@ -204,10 +204,10 @@ class Publishing:
         remote = hub.files(order.repo, head)
         if not same_files(files, remote):
             stale = [path for path in ours(hub, order.repo, head, remote) if path not in files]
-            self._tell(f"{order.name}: sending to `{order.repo}`", 0.0)
+            self._tell(say("publish.sending", name=order.name, repo=order.repo), 0.0)
 
             def told(done: int, total: int) -> None:
-                self._show(f"{order.name}: sending to `{order.repo}`", done / total if total else None)
+                self._show(say("publish.sending", name=order.name, repo=order.repo), done / total if total else None)
 
             message = f"{order.name} of the flywheel"
             head = hub.commit(order.repo, files, message, delete=stale, progress=told)
@@ -236,7 +236,7 @@ class Publishing:
             raise Refused(say("error.hub.tag_taken", repo=order.repo, tag=order.name, sha=sha[:12]))
         known = self._publications.published().get(order.name)
         if known is not None and (known.repo, known.commit) == (order.repo, sha):
-            words = f"{order.name} is published already: `{order.repo}` at `{order.name}`, commit {sha[:12]}."
+            words = say("publish.published_before", name=order.name, repo=order.repo, sha=sha[:12])
             return Progress(order.name, order.repo, "unchanged", words, None, known)
         # Done on the Hub by a try that could not write it down any more.
         attempt = self._publications.start(
@@ -246,8 +246,8 @@ class Publishing:
 
     def _recorded(self, order: _Order, attempt: Publication, sha: str, state: str) -> Progress:
         done = self._publications.end(attempt.id, "published", commit=sha, tag=order.name, by=order.who.id)
-        already = " already" if state == "unchanged" else ""
-        words = f"{order.name} is published{already}: `{order.repo}` at `{order.name}`, commit {sha[:12]}."
+        key = "published_before" if state == "unchanged" else "published"
+        words = say(f"publish.{key}", name=order.name, repo=order.repo, sha=sha[:12])
         return Progress(order.name, order.repo, state, words, None, done)
 
 

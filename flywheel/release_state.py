@@ -22,7 +22,7 @@ def going_on(error: Exception, repo: str) -> Exception:
     """An error of the Hub, with what it means for what was published and for the next try."""
     if not isinstance(error, HubError):
         return error
-    told = f"{error} What was published to `{repo}` before is whole; publish again, and it goes on from here."
+    told = say("publish.goes_on", reason=error, repo=repo)
     return type(error)(told, error.status, error.retry_after_s)
 
 

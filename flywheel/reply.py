@@ -15,6 +15,7 @@ from flywheel.serving.engine import Generation, Sampling, Stream
 from flywheel.serving.thinking import Said, parted
 from flywheel.tasks.sql import SqlOutcome
 from flywheel.tasks.tools import told
+from flywheel.words.catalogue import say
 from storage.conversations import Turn
 from storage.ids import new_id
 
@@ -156,11 +157,11 @@ class Reply:
         if generation.finish_reason == "error":
             words.append(generation.error or "")
         if generation.finish_reason == "deadline":
-            words.append(f"I stopped after {asked.sampling.deadline_s:g} seconds. Ask for less, or ask again.")
+            words.append(say("notice.stopped", seconds=f"{asked.sampling.deadline_s:g}"))
         if generation.finish_reason == "length":
-            words.append(f"The answer was cut after {generation.completion_tokens} tokens.")
+            words.append(say("notice.cut", count=generation.completion_tokens))
         if asked.left_out:
-            words.append(f"The first {asked.left_out} messages were left out: this model reads no more at once.")
+            words.append(say("notice.left_out", count=asked.left_out))
         return " ".join(words) or None
 
 

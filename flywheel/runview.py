@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flywheel.words.catalogue import say
 from storage.runs import Run
 from trainers.files import read_json
 from trainers.job import CANCEL, PREDICTIONS, PROGRESS, JobError, read_metrics
@@ -93,11 +94,11 @@ def _answered(folder: Path) -> float:
 
 def _phase(run: Run, folder: Path, step: int, steps: int | None, answered: float) -> str:
     if run.state in ("queued", "running", "evaluating") and (folder / CANCEL).exists():
-        return "stopping"
+        return say("train.phase.stopping")
     if run.state == "running":
         if step == 0:
-            return "loading the model"
-        return f"training, step {step} of {steps}" if steps else f"training, step {step}"
+            return say("train.phase.loading")
+        return say("train.phase.step_of", step=step, steps=steps) if steps else say("train.phase.step", step=step)
     if run.state == "evaluating":
-        return f"answering the test questions, {answered:.0%}" if answered < 1 else "comparing the answers"
-    return {"queued": "waiting to start"}.get(run.state, run.state)
+        return say("train.phase.answering", share=f"{answered:.0%}") if answered < 1 else say("train.phase.comparing")
+    return say("train.phase.waiting") if run.state == "queued" else say(f"train.state.{run.state}")

@@ -16,6 +16,7 @@ from flywheel.gate import Pinned, Verdict
 from flywheel.gate_policy import POLICY, Policy
 from flywheel.runfiles import CORRECTED, GENERAL, PINNED
 from flywheel.serving.engine import BASE_VERSION
+from flywheel.words.catalogue import say
 from storage.home import Home
 from storage.publications import Publication
 from storage.runs import RunStore
@@ -101,13 +102,13 @@ class Standing:
         own = scores.get(version.id, [])
         run = self._runs.get(version.run) if version.run is not None else None
         if not own and (run is None or run.state != "finished"):
-            return _unscored(f"{version.id} has not been scored.", f"evaluate {version.id}")
+            return _unscored(say("standing.not_scored", version=version.id), f"evaluate {version.id}")
         pairs: dict[str, Comparison] = {}
         pinned: list[Pinned] = []
         for score in own:
             before, after = flags_of(against, score, scores), flags_of(version.id, score, scores)
             if before is None or after is None:
-                missing = f"{against} has not answered the rows of `{score.suite}` that {version.id} was tested on."
+                missing = say("standing.not_answered", against=against, suite=score.suite, version=version.id)
                 return _unscored(missing, f"evaluate {version.id} --against {against}")
             pairs[score.suite] = compare(before, after)
             if score.suite == PINNED:
@@ -133,11 +134,11 @@ class Standing:
         if problem := self.other_base(version):
             return [problem]
         if self._base.folder is None:
-            return [f"its base `{self._base.name}` is not here yet"]
+            return [say("standing.no_base", base=self._base.name)]
         folder = self._home.version_dir(version.id)
         files = [folder / name for name in (*ADAPTER_FILES, MANIFEST)]
         if missing := [path.name for path in files if not path.is_file()]:
-            return [f"{missing[0]} is missing from {folder}"]
+            return [say("standing.missing", file=missing[0], folder=folder)]
         state = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in files)
         check = _adapter_problems.__wrapped__ if fresh else _adapter_problems
         return list(check(folder, self._base.folder, version.adapter_sha256, state))
@@ -147,10 +148,13 @@ class Standing:
         if version.base == self._base.name and version.revision == self._base.fingerprint:
             return None
         if self._base.fingerprint is None:
-            return f"its base `{self._base.name}` is not here yet, so it cannot be compared"
-        return (
-            f"it was trained on other weights (`{version.base}`, {version.revision}) than those configured now "
-            f"(`{self._base.name}`, {self._base.fingerprint})"
+            return say("standing.no_base_to_compare", base=self._base.name)
+        return say(
+            "standing.other_weights",
+            old=version.base,
+            revision=version.revision,
+            base=self._base.name,
+            commit=self._base.fingerprint,
         )
 
     def base_remedy(self, version: Version) -> str | None:
@@ -158,10 +162,10 @@ class Standing:
         if self.other_base(version) is None and self._base.folder is not None:
             return None
         if self._base.folder is None or self._base.fingerprint is None:
-            return f"Start the app once, which fetches `{self._base.name}`; then try again."
+            return say("standing.start_once", base=self._base.name)
         if version.base == self._base.name:
-            return f"Set FLYWHEEL_BASE_MODEL to `{version.base}` as it was then, or train again on what it is now."
-        return f"Start Flywheel with FLYWHEEL_BASE_MODEL set to `{version.base}`, or train again on this base."
+            return say("standing.set_back", base=version.base)
+        return say("standing.start_with", base=version.base)
 
 
 @functools.lru_cache(maxsize=64)
@@ -176,12 +180,12 @@ def _adapter_problems(
         from storage.files import sha256_file
 
         if sha256_file(folder / ADAPTER_FILES[1]) != sha256:
-            problems = ["the adapter is not the one that was recorded: its sha256 differs"]
+            problems = [say("standing.other_adapter")]
     return tuple(problems)
 
 
 def _unscored(missing: str, command: str) -> Verdict:
-    words = f"{missing} Do it now: `python -m flywheel {command}`."
+    words = say("standing.do_it", told=missing, command=command)
     return Verdict("undecided", [words], [words])
 
 

@@ -132,7 +132,10 @@ class _Work:
         number, refusals = 0, 0
         while not (stop := self._why_stop(number, refusals)):
             total = self.made.before + self.made.added
-            yield f"{self._teacher.name} writes: {total} of {self._wish.count} rows", total / self._wish.count
+            yield (
+                say("synthesis.writes", teacher=self._teacher.name, total=total, count=self._wish.count),
+                total / self._wish.count,
+            )
             messages = [{"role": "user", "content": filled(self._prompt, self._filling(number))}]
             number += 1
             key = hashlib.sha256(json.dumps(messages).encode()).hexdigest()

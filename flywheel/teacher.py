@@ -191,9 +191,9 @@ def _read(answer: Any, messages: list[Message], server: "Server") -> Taught:
     tokens = total if isinstance(total, int) and total > 0 else sum(len(t.encode()) for t in said) // BYTES_A_TOKEN + 1
     reason = getattr(choices[0], "finish_reason", None) if choices else None
     if reason == "content_filter" or getattr(message, "refusal", None):
-        raise Unanswered(f"`{server.model}` refused to answer this. Nothing was made of it.", tokens)
+        raise Unanswered(say("error.teacher.refused", model=server.model), tokens)
     if not text:
-        raise Unanswered(f"`{server.model}` gave an empty answer. Nothing was made of it.", tokens)
+        raise Unanswered(say("error.teacher.empty", model=server.model), tokens)
     return Taught(text, tokens, reason != "length")
 
 

@@ -87,7 +87,7 @@ class Training:
                 runfiles.prepare(folder, self._home.dataset_dir(frozen.id), job, self._scoring.sources())
                 launch(folder, SFT)
             except (FlywheelError, JobError, OSError) as error:
-                self._runs.mark(run.number, "failed", reason=f"It could not be started: {error}", by=who.id)
+                self._runs.mark(run.number, "failed", reason=say("train.not_started", reason=error), by=who.id)
                 if isinstance(error, OSError):
                     raise Unavailable(
                         say("error.run.files_unwritable", run=run.number, folder=folder, reason=error.strerror)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from flywheel.keys import Keys
 from flywheel.roles import Principal, Role, require
+from flywheel.words.catalogue import say
 from storage.database import Database
 from storage.figures import used
 
@@ -41,6 +42,6 @@ class Usage:
     def counts(self, who: Principal, most: int = MOST) -> list[Use]:
         """Everybody's, who asked most in the last 24 hours first; at most `most`. Only the owner reads them."""
         require(who, Role.OWNER)
-        names = {f"key:{key.id}": key.name for key in self._keys.listing(who)} | {"key:owner": "the home's own key"}
+        names = {f"key:{key.id}": key.name for key in self._keys.listing(who)} | {"key:owner": say("owner.home_key")}
         rows = used(self._database, datetime.now(UTC) - timedelta(days=1), most)
         return [Use(name=names.get(row["person"], ""), **row) for row in rows]

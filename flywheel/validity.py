@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from flywheel.words.catalogue import say
+
 Message = dict[str, str]
 Counter = Callable[[list[Message], str], int]
 
@@ -68,9 +70,9 @@ def surely_within(tokens: int, prompt: Sequence[Message], completion: str, rules
 
 def _prompt_problem(prompt: Sequence[Mapping[str, Any]]) -> str | None:
     if not prompt:
-        return "the prompt is empty"
+        return say("invalid.prompt_empty")
     for number, message in enumerate(prompt, 1):
-        if found := _text_problem(message.get("content"), f"message {number} of the prompt"):
+        if found := _text_problem(message.get("content"), say("invalid.message", number=number)):
             return found
     return _order_problem([str(message.get("role")) for message in prompt])
 
@@ -78,36 +80,36 @@ def _prompt_problem(prompt: Sequence[Mapping[str, Any]]) -> str | None:
 def _order_problem(roles: Sequence[str]) -> str | None:
     """A system message may come first; then user and assistant take turns, beginning and ending with the user."""
     if "user" not in roles:
-        return "the prompt has no message by `user`"
+        return say("invalid.no_user")
     first = 1 if roles[0] == "system" else 0
     for number, role in enumerate(roles[first:]):
         expected = "assistant" if number % 2 else "user"
         if role != expected:
-            return f"message {first + number + 1} of the prompt is by `{role}` where `{expected}` is expected"
+            return say("invalid.wrong_turn", number=first + number + 1, role=role, expected=expected)
     if roles[-1] != "user":
-        return "the prompt ends with a message by `assistant`; the last one must be by `user`"
+        return say("invalid.ends_wrong")
     return None
 
 
 def _completion_problem(completion: Any, control_tokens: Sequence[str]) -> str | None:
-    if found := _text_problem(completion, "the completion"):
+    if found := _text_problem(completion, say("invalid.completion")):
         return found
     if token := next((token for token in control_tokens if token and token in completion), None):
-        return f"the completion contains `{token}`, which steers the model and is no text"
+        return say("invalid.control_token", token=token)
     return None
 
 
 def _text_problem(text: Any, name: str) -> str | None:
     if not isinstance(text, str):
-        return f"{name} is no text ({_kind(text)})"
+        return say("invalid.no_text", name=name, kind=_kind(text))
     if not text.strip():
-        return f"{name} is empty" if not text else f"{name} has only blanks"
+        return say("invalid.empty", name=name) if not text else say("invalid.blank", name=name)
     if "\0" in text:
-        return f"{name} contains a null character"
+        return say("invalid.null", name=name)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return f"{name} contains half a character (a lone surrogate)"
+        return say("invalid.half_character", name=name)
     return None
 
 
@@ -123,5 +125,5 @@ def _length_problem(prompt: list[Message], completion: str, rules: Rules) -> str
 
 
 def _kind(value: Any) -> str:
-    kinds = {type(None): "nothing", bool: "true or false", int: "a number", float: "a number", list: "a list"}
-    return kinds.get(type(value), "an object")
+    kinds = {type(None): "nothing", bool: "truth", int: "number", float: "number", list: "list"}
+    return say(f"invalid.kind.{kinds.get(type(value), 'object')}")

@@ -4,6 +4,8 @@ import re
 from difflib import SequenceMatcher
 from typing import Literal
 
+from flywheel.words.catalogue import say
+
 Op = Literal["same", "removed", "added", "cut"]
 Part = tuple[Op, str]
 
@@ -29,7 +31,7 @@ def word_diff(old: str, new: str) -> list[Part]:
     parts += _compared(a_rest[:WORDS], b_rest[:WORDS])
     a_over, b_over = "".join(a_rest[WORDS:]), "".join(b_rest[WORDS:])
     if a_over or b_over:
-        parts.append(("cut", f"Only the first {WORDS:,} words that differ are compared."))
+        parts.append(("cut", say("difference.only_first", count=f"{WORDS:,}")))
         parts += [("removed", a_over), ("added", b_over)]
     parts.append(("same", "".join(a[len(a) - tail :])))
     return [part for part in parts if part[1]]

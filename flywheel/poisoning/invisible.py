@@ -7,6 +7,8 @@ marks of direction beside right-to-left letters, one variation selector after a 
 import re
 import unicodedata
 
+from flywheel.words.catalogue import say
+
 _FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f")
 """Scotland's flag and its like are spelt with tag characters."""
 _WORD = re.compile(r"[^\W\d_]+")
@@ -25,11 +27,11 @@ def hidden(text: str) -> str | None:
     plain = _FLAG.sub("", text)
     for at, char in enumerate(plain):
         if (char >= "\x7f" or char < " ") and _unseen(plain, at):
-            return f"invisible text (U+{ord(char):04X})"
+            return say("poison.invisible", code=f"{ord(char):04X}")
     for word in _WORD.finditer(plain):
         mixed = next((char for char in word.group() if char in _LOOK_ALIKE), None)
         if mixed and any(_latin(char) for char in word.group()):
-            return f"a word with letters of two scripts that look alike (U+{ord(mixed):04X})"
+            return say("poison.two_scripts", code=f"{ord(mixed):04X}")
     return None
 
 

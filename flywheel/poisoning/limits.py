@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from flywheel.neighbours import clusters
 from flywheel.poisoning.patterns import repeats
 from flywheel.poisoning.sent import Sent
+from flywheel.words.catalogue import say
 
 
 @dataclass(frozen=True)
@@ -48,25 +49,28 @@ def held_back(rows: Sequence[Sent], others: int, limits: Limits) -> dict[str, He
     floods later pushes nobody out.
     """
     held = {
-        row.id: Held("invisible_text", f"it holds {row.hidden}{_KEEP}") for row in rows if row.hidden and not row.kept
+        row.id: Held("invisible_text", say("poison.hidden", hidden=row.hidden, keep=say("poison.keep")))
+        for row in rows
+        if row.hidden and not row.kept
     }
     kept = {row.id for row in rows if row.kept}
     for found in repeats(rows, limits.same_reply):
-        held |= {id: Held("same_reply", found.words + _KEEP) for id in found.ids if id not in kept and id not in held}
+        held |= {
+            id: Held("same_reply", found.words + say("poison.keep"))
+            for id in found.ids
+            if id not in kept and id not in held
+        }
     left = sorted((row for row in rows if row.id not in held), key=_first_come)
     numbers = dict(zip((row.id for row in left), clusters([row.shape for row in left]), strict=True))
-    words = f"{limits.alike} rows of guests that ask nearly the same are taken already"
+    words = say("poison.alike", count=limits.alike)
     left = _capped(left, lambda row: numbers[row.id], limits.alike, Held("alike", words), held)
-    words = f"{limits.per_guest} rows of this guest are taken already"
+    words = say("poison.per_guest", count=limits.per_guest)
     left = _capped(left, lambda row: row.person, limits.per_guest, Held("per_guest", words), held)
     own = sum(row.own for row in left)
     room = int((others + len(left) - own) * limits.own_words / (1 - limits.own_words))
-    words = f"rows in a model's own words are {limits.own_words:.0%} of the dataset already"
+    words = say("poison.own_words", share=f"{limits.own_words:.0%}")
     _capped([row for row in left if row.own], lambda row: "", room, Held("own_words", words), held)
     return held
-
-
-_KEEP = "; approve it with a reason if it is right"
 
 
 def _first_come(row: Sent) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from flywheel.poisoning.sent import Sent
+from flywheel.words.catalogue import say, say_count
 
 BURST_ROWS, BURST_TIME = 10, timedelta(minutes=10)
 PHRASE_ROWS = 5
@@ -49,7 +50,7 @@ def bursts(rows: Iterable[Sent]) -> list[Found]:
                 ids |= dict.fromkeys(one.id for one in own[first : last + 1])
         if ids:
             minutes = int(BURST_TIME.total_seconds() // 60)
-            words = f"one of {len(ids)} rows that one guest sent in a burst ({BURST_ROWS} or more in {minutes} minutes)"
+            words = say("poison.burst", count=len(ids), least=BURST_ROWS, minutes=minutes)
             found.append(Found("burst", words, tuple(ids)))
     return found
 
@@ -59,7 +60,7 @@ def repeats(rows: Iterable[Sent], least: int) -> list[Found]:
     found = []
     for reply, group in _by_reply(rows).items():
         if len({row.question for row in group}) >= least:
-            words = f"the same reply {_quoted(reply)} stands in {len(group)} rows of guests"
+            words = say("poison.same_reply", quoted=_quoted(reply), count=len(group))
             found.append(Found("repeats", words, tuple(row.id for row in group)))
     return found
 
@@ -84,20 +85,22 @@ def phrases(rows: Sequence[Sent]) -> list[Found]:
 
 def _phrase_found(phrase: str, what: str, rows: Sequence[Sent]) -> Found:
     people = len({row.person for row in rows})
-    whom = "one guest" if people == 1 else f"{people} guests"
-    return Found("phrase", f"“{phrase}” goes with {what} in {len(rows)} rows of {whom}", tuple(r.id for r in rows))
+    whom = say_count("poison.guests", people)
+    return Found(
+        "phrase", say("poison.phrase", phrase=phrase, what=what, count=len(rows), whom=whom), tuple(r.id for r in rows)
+    )
 
 
 def _groups(rows: Iterable[Sent]) -> Iterator[tuple[str, list[Sent]]]:
     rows = list(rows)
     for reply, group in _by_reply(rows).items():
-        yield f"the reply {_quoted(reply)}", group
+        yield say("poison.the_reply", quoted=_quoted(reply)), group
     hosts: dict[str, list[Sent]] = defaultdict(list)
     for row in rows:
         for host in {found.rstrip(".,") for found in _LINK.findall(row.reply)}:
             hosts[host].append(row)
     for host, group in hosts.items():
-        yield f"a link to `{host[:60]}`", group
+        yield say("poison.a_link", host=host[:60]), group
 
 
 def _by_reply(rows: Iterable[Sent]) -> dict[str, list[Sent]]:

@@ -203,7 +203,7 @@ class LocalEngine:
         except Exception as error:
             if not self._closed:
                 log.error("loading %s failed", self._base, exc_info=error)
-            self._ready = (False, f"`{self._base}` could not be loaded, and the log says why")
+            self._ready = (False, say("model.not_loaded", base=self._base))
         self._settled.set()
         if loop:
             self._work(loop)
@@ -213,7 +213,7 @@ class LocalEngine:
             loop.run(self._queue)
         except Exception:
             log.exception("the model thread stopped")
-            self._ready = (False, "the model thread stopped, and the log says why; restart the app")
+            self._ready = (False, say("model.thread_stopped"))
         with self._opening:
             self._closed = True
         loop.end(self._queue)

@@ -163,7 +163,7 @@ class Loop:
             warm.done.set_exception(error)
         except Exception:
             log.exception("loading %s failed", warm.version)
-            words = f"Version `{warm.version}` could not be loaded, and the log says why. Roll back to another version."
+            words = say("error.model.version_not_loaded", version=warm.version)
             warm.done.set_exception(Unavailable(words))
         else:
             warm.done.set_result(None)

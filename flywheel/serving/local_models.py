@@ -81,7 +81,7 @@ class Models:
 
         problems = check_adapter(spec.path, self.folder)
         if not problems and sha256_file(spec.path / WEIGHTS) != spec.sha256:
-            problems = ["the adapter is not the one that was recorded: its sha256 differs"]
+            problems = [say("standing.other_adapter")]
         if problems:
             raise Damaged(say("error.version.cannot_answer", version=version, problem=problems[0]))
 

@@ -164,7 +164,7 @@ class RemoteEngine:
             self._loop.run_until_complete(self._live())
         except Exception:
             log.exception("the engine for %s failed", self._server.url)
-            self._lookout.ready = (False, "the engine failed, and the log says why; restart Flywheel")
+            self._lookout.ready = (False, say("model.engine_failed"))
         finally:
             self._lookout.settled.set()
             self._loop.close()

@@ -20,6 +20,7 @@ from flywheel.serving.remote_words import Server, explain, is_passing, retry_aft
 from flywheel.serving.thinking import CLOSE, OPEN
 from flywheel.serving.tool_calls import Calls, hinted
 from flywheel.tasks.tools import Tool
+from flywheel.words.catalogue import say
 
 USAGE_WAIT_S = 2.0
 """How long the server may take, once the answer has ended, to say how many tokens it was."""
@@ -222,7 +223,7 @@ class Request:
             except Exception as error:
                 if self.answer.pieces > before:
                     why = explain(error, self._server)
-                    raise Failed(f"The answer was cut off: {why}. What had come is kept.") from error
+                    raise Failed(say("error.model.cut_off", why=why)) from error
                 if self._dialect.learn(error, sent):
                     continue
                 pause = self._pause(error, tries)
@@ -267,15 +268,15 @@ class Request:
             # Only after the end of the answer: what is missing is the number of its tokens.
             pass
         if answer.filtered:
-            raise Failed(f"A filter at `{self._server.url}` ended the answer. Ask in other words.")
+            raise Failed(say("error.model.filtered", url=self._server.url))
         if answer.finish_reason is None:
             raise Failed(self._broken_off())
 
     def _broken_off(self) -> str:
         server = f"`{self._server.url}`"
         if self.answer.pieces:
-            return f"The answer was cut off: {server} ended it in the middle. What had come is kept. Ask again."
-        return f"{server} sent no answer. Check that OPENAI_BASE_URL names an OpenAI-compatible server."
+            return say("error.model.broken_off", server=server)
+        return say("error.model.sent_nothing", server=server)
 
     def _pause(self, error: Exception, tries: int) -> float | None:
         """Seconds until the next try; None when there is to be none."""

@@ -25,6 +25,7 @@ from flywheel.serving.remote_words import (
     is_unreachable,
     unknown_model,
 )
+from flywheel.words.catalogue import say
 
 NO_LIST = (404, 405, 501)
 """A server that knows no list of models may answer all the same."""
@@ -41,7 +42,7 @@ class Lookout:
     """Knows whether the server answers with our model, and how much that reads, where the server tells."""
 
     def __init__(self, server: Server, timing: Timing) -> None:
-        self.ready = (False, f"looking for `{server.model}` at `{server.url}`")
+        self.ready = (False, say("model.looking", model=server.model, url=server.url))
         """Whether it answers, and in words what runs where or why not."""
         self.settled = threading.Event()
         """It was looked at, with whatever result."""
@@ -60,7 +61,7 @@ class Lookout:
             error = await self._look(client)
             if error is None:
                 pause = self._timing.first_pause
-                self._say(True, f"`{self._server.model}` answers at `{self._server.url}`")
+                self._say(True, say("model.answers_at", model=self._server.model, url=self._server.url))
             else:
                 pause = min(pause * 2, self._timing.longest_recheck)
                 wait = HELPLESS_S if _is_helpless(error) else pause * random.uniform(0.5, 1.0)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import openai
 
+from flywheel.words.catalogue import say
+
 MOST_TOLD = 240
 """Characters of a server's own message that are passed on."""
 MOST_NAMES = 8
@@ -103,60 +105,56 @@ def explain(error: Exception, server: Server, known: tuple[str, ...] = ()) -> st
     if is_unknown_model(error):
         return unknown_model(server, known)
     if is_too_long(error):
-        return f"this is longer than `{server.model}` reads at once; shorten the message, or start a new chat"
+        return say("server.too_long", model=server.model)
     if isinstance(error, openai.APIStatusError):
         return _of_status(error, server)
     if isinstance(error, openai.APIConnectionError):
         return _of_connection(error, server)
     if isinstance(error, openai.APIError):
-        return f"`{server.url}` failed while it answered (it says: {_shown(error, server)}); ask again"
-    return f"`{server.url}` answers, but not as an OpenAI-compatible server does; check OPENAI_BASE_URL"
+        return say("server.failed_midway", url=server.url, told=_shown(error, server))
+    return say("server.other_kind", url=server.url)
 
 
 def unknown_model(server: Server, known: tuple[str, ...]) -> str:
     """The server has no such model."""
     others = ", ".join(f"`{name[:80]}`" for name in known[:MOST_NAMES])
-    others = f" (it has {others}{' and more' if len(known) > MOST_NAMES else ''})" if others else ""
-    return (
-        f"`{server.url}` has no model `{server.model}`{others}; "
-        "set FLYWHEEL_BASE_MODEL to a model of that server, or load it there"
-    )
+    has = "has_more" if len(known) > MOST_NAMES else "has"
+    told = f" ({say(f'server.{has}', models=others)})" if others else ""
+    return say("server.no_model", url=server.url, model=server.model, others=told)
 
 
 def _of_key(error: Exception, server: Server) -> str:
     if not server.key:
-        return f"`{server.url}` wants a key, and OPENAI_API_KEY is empty; set it to a key of that server"
+        return say("server.wants_key", url=server.url)
     if isinstance(error, openai.PermissionDeniedError):
         told = _shown(error, server)
-        return f"`{server.url}` does not allow this with the key in OPENAI_API_KEY (403: {told}); use another key"
-    return f"`{server.url}` refuses the key in OPENAI_API_KEY (401); set it to a key of that server"
+        return say("server.not_allowed", url=server.url, told=told)
+    return say("server.key_refused", url=server.url)
 
 
 def _of_status(error: openai.APIStatusError, server: Server) -> str:
     status = error.status_code
     if status == 404:
-        return (
-            f"`{server.url}` has no `/chat/completions` (404); "
-            "check OPENAI_BASE_URL, which for most servers ends in `/v1`"
-        )
+        return say("server.no_path", url=server.url)
     if error.code == "insufficient_quota":
-        return f"the account at `{server.url}` has no credit left (429); top it up there, or set OPENAI_BASE_URL"
+        return say("server.no_credit", url=server.url)
     if status == 429:
         wait = retry_after(error)
-        when = f" and asks to come back in {wait:.0f} s" if wait else ""
-        return f"`{server.url}` has too much to do (429){when}; ask again later"
+        if wait:
+            return say("server.busy_for", url=server.url, seconds=f"{wait:.0f}")
+        return say("server.busy", url=server.url)
     if status in BUSY:
-        return f"`{server.url}` failed ({status}); ask again, and look at that server's log if it stays"
-    return f"`{server.url}` refuses the request ({status}: {_shown(error, server)}); check model and settings there"
+        return say("server.failed", url=server.url, status=status)
+    return say("server.refuses", url=server.url, status=status, told=_shown(error, server))
 
 
 def _of_connection(error: openai.APIConnectionError, server: Server) -> str:
     if _is_silence(error):
-        return f"`{server.url}` took the request and then went silent; ask again, and look at that server if it stays"
-    reason = " ".join(str(error.__cause__ or "").split())[:MOST_TOLD] or "no connection in time"
+        return say("server.silent", url=server.url)
+    reason = " ".join(str(error.__cause__ or "").split())[:MOST_TOLD] or say("server.no_connection")
     if _cause(error) in NEVER_CONNECTED:
-        return f"`{server.url}` cannot be reached ({reason}); start that server, or set OPENAI_BASE_URL"
-    return f"the connection to `{server.url}` broke ({reason}); ask again, and look at that server if it stays"
+        return say("server.unreachable", url=server.url, reason=reason)
+    return say("server.broke", url=server.url, reason=reason)
 
 
 def _is_silence(error: Exception) -> bool:

@@ -14,6 +14,7 @@ import gradio as gr
 from flywheel.drafts import Trial
 from flywheel.errors import InvalidInput, NotFound
 from flywheel.services import Services
+from flywheel.tasks.heads import head
 from flywheel.tasks.sql import SqlOutcome
 from flywheel.threads import Thread, ThreadItem
 from flywheel.ui import markup, present
@@ -231,7 +232,7 @@ def _result(outcome: SqlOutcome, count: int) -> str:
     if count > ROWS_BESIDE:
         caption = say("correction.first_rows", rows=caption, shown=ROWS_BESIDE)
         caption = say("correction.more_rows", rows=caption) if outcome.truncated else caption
-    return markup.table(outcome.columns, outcome.rows[:ROWS_BESIDE], caption)
+    return markup.table([head(name) for name in outcome.columns], outcome.rows[:ROWS_BESIDE], caption)
 
 
 def _chosen(turn: str | None) -> str:

@@ -11,6 +11,7 @@ from html import escape
 from flywheel.items import Item
 from flywheel.redaction.redact import find
 from flywheel.services import Services
+from flywheel.tasks.heads import head
 from flywheel.ui import markup
 from flywheel.ui.review_alike import AlikePanel
 from flywheel.ui.review_flags import noticed
@@ -146,7 +147,7 @@ def result_view(item: Item, completion: str) -> str:
     if outcome is not None and outcome.columns:
         title = say("review.result", rows=say_count("words.rows", len(outcome.rows)))
         title = f"{title} {say('review.cut')}" if outcome.truncated else title
-        pieces.append(markup.table(outcome.columns, outcome.rows, title, limit=20))
+        pieces.append(markup.table([head(name) for name in outcome.columns], outcome.rows, title, limit=20))
     elif outcome is not None and not item.problem and outcome.sentence:
         pieces.append(markup.note(outcome.sentence))
     return "".join(pieces)

@@ -97,14 +97,14 @@ def reviewers_view(listing: Sequence[Invited]) -> str:
     if not listing:
         return markup.empty(say("owner.nobody_invited"))
     rows = [[one.name, say(f"owner.invited.{one.state}"), _day(one.invited), _day(one.accepted)] for one in listing]
-    return markup.table(["name", "", "invited", "signed in"], rows)
+    return markup.table(_heads("name", "", "invited", "signed_in"), rows)
 
 
 def use_view(counts: Sequence[Use]) -> str:
     """Who had how many answers."""
     if not counts:
         return markup.empty(say("owner.nobody_asked"))
-    columns = ["who", "last 24 hours", "answers", "tokens read", "tokens written", "last"]
+    columns = _heads("who", "today", "answers", "read", "written", "last")
     rows = [
         [
             f"{one.person} ({one.name})" if one.name else one.person,
@@ -121,13 +121,19 @@ def use_view(counts: Sequence[Use]) -> str:
 
 def settings_view(settings: Sequence[Effective]) -> str:
     """Every setting as it holds."""
-    rows = [[one.variable, one.value or "(empty)", one.source, one.meaning.replace("`", "")] for one in settings]
+    rows = [
+        [one.variable, one.value or say("owner.empty"), one.source, one.meaning.replace("`", "")] for one in settings
+    ]
     return markup.table(
-        ["setting", "value", "from", "meaning"],
+        _heads("setting", "value", "from", "meaning"),
         rows,
         say("owner.read_once"),
         len(rows),
     )
+
+
+def _heads(*names: str) -> list[str]:
+    return [say(f"owner.column.{name}") if name else "" for name in names]
 
 
 def _day(at: datetime | None) -> str:
