@@ -90,6 +90,10 @@ def from_row(row: Any, format: str) -> Pair:
     """
     if not isinstance(row, dict):
         raise ValueError("it is no JSON object")
+    for offered in ("tools", "functions"):
+        # Trained without them, the answer would be taught to another question. Some files hold an empty list as text.
+        if row.get(offered) and str(row[offered]).strip() != "[]":
+            raise ValueError(f"it offers `{offered}` to the model, and only text can be used")
     if format == "parquet" or (format == "csv" and "prompt" not in row):
         format = format_of(row)
     return replace(_READERS[format](row), tags=tags_in(row, format))

@@ -71,6 +71,8 @@ BAD = [
     ("sharegpt", {"conversations": [{"value": "x"}]}, "no object with `from` and `value`"),
     ("sharegpt", {"conversations": [{"from": "human", "value": "q"}]}, "not by `assistant`"),
     ("sharegpt", {"conversations": [{"from": "human", "value": None}]}, "no text"),
+    ("sharegpt", {"conversations": TALK, "tools": '[{"name": "f"}]'}, "it offers `tools` to the model"),
+    ("openai", {"messages": TALK, "functions": [{"name": "f"}]}, "it offers `functions` to the model"),
     ("alpaca", {"instruction": "q"}, "it has no `output`"),
     ("alpaca", {"instruction": ["q"], "output": "a"}, "`instruction` is no text"),
     ("alpaca", {"instruction": "q", "output": "a", "history": [["q"]]}, "entry 1 of `history` is no pair"),

@@ -15,6 +15,9 @@ from trainers.files import JobError
 Messages = list[dict[str, str]]
 SHOWN = 10
 IGNORED = -100
+ROLES = ("system", "user", "assistant")
+CALLS = ("tool_calls", "function_call", "audio")
+"""Of a message; left out, they would leave half an answer to learn."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,40 @@ def teach(rows: Sequence[Row], tokenizer: Any, max_length: int) -> list[Lesson]:
     whatever the template puts behind.
     """
     forbidden = control_tokens(tokenizer)
-    prompts = [tokenizer.apply_chat_template(r.prompt, tokenize=False, add_generation_prompt=True) for r in rows]
-    wholes = [tokenizer.apply_chat_template(r.prompt + r.completion, tokenize=False) for r in rows]
+    prompts = [_rendered(row, row.prompt, tokenizer, add_generation_prompt=True) for row in rows]
+    wholes = [_rendered(row, row.prompt + row.completion, tokenizer) for row in rows]
     problems, lessons = [], []
-    for row, prompt, whole in zip(rows, tokens_of(prompts, tokenizer), tokens_of(wholes, tokenizer), strict=True):
+    tokens = zip(tokens_of(prompts, tokenizer), tokens_of(wholes, tokenizer), strict=True)
+    for row, rendered, (prompt, whole) in zip(rows, wholes, tokens, strict=True):
         if token := _control_token(row, forbidden):
             problems.append(f"{row.where}: the text contains the control token `{token}`")
         elif len(whole) > max_length:
             problems.append(f"{row.where}: {len(whole)} tokens, over max_length {max_length}")
-        elif (start := _common(prompt, whole)) == len(whole):
+        elif (start := _common(prompt, whole)) == len(whole) or not _holds(rendered, row):
             problems.append(f"{row.where}: the chat template renders nothing of the completion")
         else:
             lessons.append(Lesson(whole, [IGNORED] * start + whole[start:]))
     refuse(problems, "Raise max_length, or correct or leave out these rows")
     return lessons
+
+
+def _rendered(row: Row, messages: Messages, tokenizer: Any, **more: Any) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, **more))
+    except TemplateError as error:
+        raise JobError(
+            f"{row.where}: the base's chat template refuses it ({error}). Leave the row out, or take another base."
+        ) from error
+
+
+def _holds(rendered: str, row: Row) -> bool:
+    """Whether the answer stands in the rendered text: a template for other contents leaves it out without a word.
+
+    Thoughts may be rendered elsewhere, or not at all.
+    """
+    return row.completion[0]["content"].rpartition("</think>")[2].strip() in rendered
 
 
 def tokens_of(texts: Sequence[str], tokenizer: Any) -> list[list[int]]:
@@ -113,6 +136,8 @@ def _row(where: str, line: str, completions: bool) -> Row:
         raise ValueError(f"it is no JSON ({error})") from error
     if not isinstance(given, dict):
         raise ValueError("it is no JSON object")
+    if offered := next((key for key in ("tools", "functions") if given.get(key)), None):
+        raise ValueError(f"it offers `{offered}`, and only text can be learnt")
     prompt = _messages("prompt", given.get("prompt"))
     if not completions:
         return Row(where, prompt, [])
@@ -130,6 +155,10 @@ def _messages(name: str, value: Any) -> Messages:
     for message in value:
         if not isinstance(message, dict) or not all(isinstance(message.get(k), str) for k in ("role", "content")):
             raise ValueError(f"a message of `{name}` has no `role` and `content` in text")
+        if message["role"] not in ROLES:
+            raise ValueError(f"a message of `{name}` has the role `{message['role'][:40]}`; use {', '.join(ROLES)}")
+        if unusable := next((key for key in CALLS if message.get(key)), None):
+            raise ValueError(f"a message of `{name}` has `{unusable}`, and only text can be learnt")
         try:
             message["content"].encode()
         except UnicodeEncodeError as error:

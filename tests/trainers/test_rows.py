@@ -2,11 +2,13 @@ import json
 from pathlib import Path
 
 import pytest
+import trl
 
 from tests.support.tiny import chat_row
 from trainers.files import JobError
-from trainers.rows import read_rows, teach
+from trainers.rows import Row, read_rows, teach
 
+TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 GOOD = chat_row("how many orders", "select count")
 
 
@@ -27,6 +29,9 @@ def rows_of(path: Path, *lines: str) -> Path:
         (json.dumps(chat_row("how", "  ")), "the completion is empty"),
         (json.dumps({**GOOD, "prompt": [{"role": "user", "content": None}]}), "no `role` and `content`"),
         (json.dumps(chat_row("how \ud800", "select")), "lone surrogate"),
+        (json.dumps({**GOOD, "tools": [{"type": "function"}]}), "offers `tools`"),
+        (json.dumps({**GOOD, "completion": [{**GOOD["completion"][0], "tool_calls": [{"id": "1"}]}]}), "`tool_calls`"),
+        (json.dumps({**GOOD, "prompt": [*GOOD["prompt"], {"role": "tool", "content": "3"}]}), "the role `tool`"),
     ],
 )
 def test_bad_row_is_named_by_its_line(tmp_path: Path, line: str, reason: str) -> None:
@@ -80,3 +85,33 @@ def test_control_token_in_a_text_is_refused(base: Path, tmp_path: Path, row: obj
     path = rows_of(tmp_path / "train.jsonl", json.dumps(row))
     with pytest.raises(JobError, match=r"control token `<\|im_end\|>`"):
         teach(read_rows(path), load_tokenizer(base), 64)
+
+
+def test_the_answer_and_its_end_are_learnt_with_every_template(base: Path) -> None:
+    """The templates are those of the models themselves; some put empty thoughts before the answer, as they serve it."""
+    from trainers.base import load_tokenizer
+
+    tokenizer = load_tokenizer(base)
+    turns = [("user", "first question"), ("assistant", "first answer"), ("user", "second question")]
+    prompt = [{"role": role, "content": text} for role, text in turns]
+    row = Row("the row", prompt, [{"role": "assistant", "content": "the right answer"}])
+    for name in ("qwen2_5", "qwen3", "qwen3_5_think", "llama3_1", "gemma3", "phi3", "gptoss", "deepseekv3", "cohere2"):
+        tokenizer.chat_template = (TEMPLATES / f"{name}.jinja").read_text()
+        [lesson] = teach([row], tokenizer, 10_000)
+        learnt = tokenizer.decode([token for token in lesson.labels if token != -100])
+        before, answer, after = learnt.partition("the right answer")
+        assert answer and after.strip(), f"{name}: {learnt}"
+        assert "question" not in learnt and "first" not in learnt and len(before) < 32, f"{name}: {learnt}"
+
+
+def test_a_template_that_leaves_the_answer_out_or_refuses_the_row_is_told(base: Path) -> None:
+    from trainers.base import load_tokenizer
+
+    tokenizer = load_tokenizer(base)
+    row = Row("the row", [{"role": "system", "content": "s"}, *GOOD["prompt"]], GOOD["completion"])
+    tokenizer.chat_template = (TEMPLATES / "smolvlm.jinja").read_text()
+    with pytest.raises(JobError, match="the row: the chat template renders nothing of the completion"):
+        teach([row], tokenizer, 10_000)
+    tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
+    with pytest.raises(JobError, match=r"the row: .*refuses it \(System role not supported\)"):
+        teach([row], tokenizer, 10_000)
