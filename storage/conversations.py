@@ -184,10 +184,16 @@ class ConversationStore:
         return [Listed(**row) for row in rows]
 
     def answered(self, owner: str, since: datetime, most: int) -> list[datetime]:
-        """When the newest answers of models in one's conversations came, oldest first; at most `most`."""
+        """When the newest answers of models in one's conversations came, oldest first; at most `most`.
+
+        Two answers beside each other are one answer to one question, whichever of them was kept.
+        """
         rows = self._db.rows(
-            "SELECT created FROM turns WHERE role = 'assistant' AND version IS NOT NULL AND created > $2"
-            " AND conversation_id IN (SELECT id FROM conversations WHERE owner = $1) ORDER BY id DESC LIMIT $3",
+            "SELECT min(created) AS created FROM turns"
+            " WHERE role = 'assistant' AND version IS NOT NULL AND created > $2"
+            " AND conversation_id IN (SELECT id FROM conversations WHERE owner = $1)"
+            " GROUP BY least(id, coalesce(json_extract_string(details, '$.beside'), id))"
+            " ORDER BY min(id) DESC LIMIT $3",
             [owner, since, most],
         )
         return [row["created"] for row in reversed(rows)]

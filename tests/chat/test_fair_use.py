@@ -15,6 +15,7 @@ from flywheel.serving.local import LocalEngine
 from flywheel.setting_values import Limit
 from flywheel.tasks.sql import SqlTask
 from storage.home import Home
+from tests.chat.test_comparing import LIKELIEST, WILD, comparing
 from tests.support.chatting import ANN, BOB, COUNT, App, make_app
 
 
@@ -63,6 +64,18 @@ def test_a_restart_forgets_nobodys_day(tmp_path: Path, engine, task) -> None:
         with pytest.raises(LimitReached, match="24 hours"):
             app.ask(ANN, COUNT)
         app.ask(BOB, COUNT)
+
+
+def test_two_answers_to_one_question_are_one_before_and_after_a_restart(tmp_path: Path, engine, task) -> None:
+    limits = {"guest_limit": Limit(per_day=3)}
+    with limited(tmp_path, engine, task, **limits) as app:
+        list(comparing(app, LIKELIEST, WILD).reply(ANN, None, COUNT))
+        assert sum(turn.role == "assistant" for turn in app.turns()) == 2
+        app.ask(ANN, COUNT)
+    with limited(tmp_path, engine, task, **limits) as app:
+        app.ask(ANN, COUNT)
+        with pytest.raises(LimitReached, match="3 answers within 24 hours"):
+            app.ask(ANN, COUNT)
 
 
 def test_what_is_refused_or_empty_costs_nothing(tmp_path: Path, engine, task) -> None:
