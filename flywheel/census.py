@@ -118,6 +118,7 @@ EVENTS: dict[str, Role] = {
     "data_import_file_after": Role.REVIEWER,
     "data_import_hub_after": Role.REVIEWER,
     "data_push": Role.OWNER,
+    "data_pushes": Role.OWNER,
     "data_diff": Role.REVIEWER,
     "data_synthesis_prompt": Role.REVIEWER,
     "data_synthesis_source": Role.REVIEWER,

@@ -50,6 +50,11 @@ class DatasetPush:
         """`repo` is where versions go unless another is named; empty when none is configured."""
         self._publications, self._datasets, self._hub, self.default_repo = publications, datasets, hub, repo
 
+    def history(self, who: Principal) -> list[Publication]:
+        """Every attempt on a dataset, newest first. One that has not ended is at hand or was interrupted."""
+        require(who, Role.OWNER)
+        return [one for one in self._publications.list() if one.is_dataset]
+
     def push(
         self, who: Principal, dataset: str, repo: str | None = None, *, public: bool = False
     ) -> Generator[Step, None, Pushed]:

@@ -104,9 +104,9 @@ class Publishing:
         return self._progress
 
     def history(self, who: Principal) -> list[Publication]:
-        """Every attempt, newest first. One that has not ended and is not at hand was interrupted."""
+        """Every attempt on a model, newest first. One that has not ended and is not at hand was interrupted."""
         require(who, Role.OWNER)
-        return self._publications.list()
+        return [one for one in self._publications.list() if not one.is_dataset]
 
     def start(self, who: Principal, name: str, repo: str | None = None, *, public: bool = False) -> Progress:
         """Begin to publish a version and return at once.

@@ -20,7 +20,7 @@ VISIBILITIES = ("private", "public")
 class Publication:
     id: str
     version: str
-    """`v1`, `v2` …"""
+    """What was published: a model `v1`, `v2` … or a dataset `d1`, `d2` …"""
     repo: str
     visibility: str
     """`private` or `public`, as it was asked for."""
@@ -34,6 +34,11 @@ class Publication:
     created: datetime
     ended: datetime | None
     by: str
+
+    @property
+    def is_dataset(self) -> bool:
+        """A dataset was sent; else a model."""
+        return self.version.startswith("d")
 
 
 class PublicationStore:

@@ -106,6 +106,8 @@ def test_pushing_again_changes_nothing(desk: Desk, hub: HubServer) -> None:
     commits = len(hub.repo("dataset", SHOP).commits)
     again = push(desk, hub)
     assert again.state == "unchanged" and "published already" in again.words
+    pusher = DatasetPush(PublicationStore(desk.database), desk.datasets, lambda: Hub(hub.url, hub.writer, QUICK), SHOP)
+    assert [(one.version, one.state) for one in pusher.history(OWNER)] == [("d1", "published")]
     assert len(hub.repo("dataset", SHOP).commits) == commits
 
 

@@ -333,6 +333,8 @@ def test_two_at_once_are_refused(merged: Station, hub: HubServer) -> None:
 def test_a_try_that_was_cut_off_is_seen_and_goes_on(merged: Station, hub: HubServer) -> None:
     PublicationStore(merged.database).start(version="v1", repo=SHOP, visibility="private", by=OWNER.id)
     publishing = service(merged, hub)
+    # A dataset that was sent is no model: it is told where datasets are.
+    PublicationStore(merged.database).start(version="d1", repo=SHOP, visibility="private", by=OWNER.id)
     assert [one.state for one in publishing.history(OWNER)] == ["started"]
     publish(publishing)
     assert [one.state for one in publishing.history(OWNER)] == ["published", "started"]

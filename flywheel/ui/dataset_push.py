@@ -1,14 +1,16 @@
 """The part of the page `/data` that sends a version to the Hub as a dataset. Only the owner's click does anything."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import gradio as gr
 
 from flywheel.errors import InvalidInput
 from flywheel.services import Services
 from flywheel.ui import markup
+from flywheel.ui.publish import publication_view
 from flywheel.ui.shell import caller
-from flywheel.ui.wiring import wire
+from flywheel.ui.wiring import on_load, wire
 from flywheel.words.catalogue import say
 
 
@@ -31,9 +33,17 @@ class PushBox:
                 public = gr.Checkbox(label=say("publish.public"), value=False, elem_id="push-public")
             push = gr.Button(say("push.push"), elem_id="push")
             pushed = gr.HTML(elem_id="pushed")
-        wire(push.click, self.push, {"dataset": dataset, "repo": repo, "public": public}, [pushed], "data_push")
+            before = gr.HTML(elem_id="pushes")
+        given = {"dataset": dataset, "repo": repo, "public": public}
+        wire(push.click, self.push, given, [pushed, before], "data_push")
+        on_load(self.pushes, {}, [before], "data_pushes")
 
-    def push(self, dataset: str | None, repo: str, public: bool, request: gr.Request) -> Iterator[str]:
+    def pushes(self, request: gr.Request) -> str:
+        """What was sent before."""
+        history = self._services.dataset_push.history(caller(request))
+        return publication_view(None, history, self._services.settings.hub_endpoint)
+
+    def push(self, dataset: str | None, repo: str, public: bool, request: gr.Request) -> Iterator[tuple[str, Any]]:
         """Send the version that is chosen under “Rows of”."""
         if not dataset:
             raise InvalidInput(say("push.none_chosen"))
@@ -42,6 +52,6 @@ class PushBox:
             try:
                 words, fraction = next(work)
             except StopIteration as done:
-                yield markup.note(done.value.words, "good")
+                yield markup.note(done.value.words, "good"), self.pushes(request)
                 return
-            yield markup.progress_bar(fraction or 0.0, words)
+            yield markup.progress_bar(fraction or 0.0, words), gr.skip()

@@ -82,5 +82,6 @@ def _row(one: Publication, at_hand: bool, hub: str) -> list[object]:
         state = "running" if at_hand else "interrupted"
         told = "" if at_hand else say("publish.again")
     when = f"{one.ended or one.created:%Y-%m-%d %H:%M}"
-    tag = markup.Link(one.tag, f"{hub}/{quote(one.repo)}/tree/{quote(one.tag)}") if one.tag else ""
+    where = f"{hub}/datasets" if one.is_dataset else hub
+    tag = markup.Link(one.tag, f"{where}/{quote(one.repo)}/tree/{quote(one.tag)}") if one.tag else ""
     return [one.version, one.repo, state, (one.commit or "")[:12], tag, when, one.by, told]
