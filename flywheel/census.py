@@ -110,6 +110,8 @@ EVENTS: dict[str, Role] = {
     "data_open_examples": Role.REVIEWER,
     "data_examples": Role.REVIEWER,
     "data_examples_after": Role.REVIEWER,
+    "data_examples_tag": Role.REVIEWER,
+    "data_tag": Role.REVIEWER,
     "data_pins": Role.REVIEWER,
     "data_freeze": Role.OWNER,
     "data_load": Role.REVIEWER,

@@ -162,6 +162,7 @@ class Curation:
         """Put off for this reviewer alone: they are asked again after a day, or once it changes. Others still are.
         Raises Conflict when it does not wait, or they have judged it already."""
         require(who, Role.REVIEWER)
+        self._get(example_id)
         example = self._current(example_id, expected_event)
         if example.state != "pending":
             raise Conflict(meanwhile(example, say("error.example.unchanged")))

@@ -214,13 +214,23 @@ class Datasets:
         return Shown(self._get(who, dataset), self.rows(who, dataset, side, limit, offset))
 
     def rows(
-        self, who: Principal, dataset: str, side: str | None = None, limit: int | None = None, offset: int = 0
+        self,
+        who: Principal,
+        dataset: str,
+        side: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        tag: str | None = None,
     ) -> list[DatasetRow]:
-        """Rows in their order, of one side or of all. Raises NotFound, InvalidInput."""
+        """Rows in their order, of one side or of all, with a tag or any. Raises NotFound, InvalidInput."""
         version = self._get(who, dataset)
         if side is not None and side not in SIDES:
             raise InvalidInput(say("error.dataset.no_side", side=side))
-        return self._store.rows(version.id, side=side, limit=limit, offset=offset)
+        return self._store.rows(version.id, side=side, limit=limit, offset=offset, tag=tag)
+
+    def tag_counts(self, who: Principal, dataset: str, side: str | None = None) -> dict[str, int]:
+        """Tag → rows that had it when the version was frozen, the most frequent first. Raises NotFound."""
+        return self._store.tag_counts(self._get(who, dataset).id, side)
 
     def withdrawn(self, who: Principal) -> dict[str, int]:
         """Dataset version → how many of its rows were withdrawn by their authors since."""

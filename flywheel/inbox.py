@@ -180,6 +180,13 @@ class Inbox:
         known = self._curation.named([row.id for row in rows])
         return [(known[row.id], row.tags) for row in rows if row.id in known]
 
+    def tagged(self, who: Principal, state: str, tag: str, limit: int = PAGE) -> list[Example]:
+        """The newest examples of a state with a tag, whoever is at them."""
+        require(who, Role.REVIEWER)
+        found = [e.id for e in self._queue.find(Filters(state=state, tag=tag), "newest", limit=limit).entries]
+        known = self._curation.named(found)
+        return [known[id] for id in found if id in known]
+
     def approved_once(self, who: Principal, ids: Sequence[str]) -> list[str]:
         """Those of these that wait for another reviewer after this one has approved them."""
         require(who, Role.REVIEWER)

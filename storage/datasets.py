@@ -156,16 +156,29 @@ class DatasetStore:
         )
         return _version(found) if found else None
 
-    def rows(self, id: str, side: str | None = None, limit: int | None = None, offset: int = 0) -> list[DatasetRow]:
-        """In order of position. Raises Missing for an unknown version."""
+    def rows(
+        self, id: str, side: str | None = None, limit: int | None = None, offset: int = 0, tag: str | None = None
+    ) -> list[DatasetRow]:
+        """In order of position, of one side or all, with a tag or any. Raises Missing for an unknown version."""
         if self.get(id) is None:
             raise Missing(f"There is no dataset version `{id}`. Freeze one, or name one of the list.")
         found = self._db.rows(
             f"SELECT *, example_id IN ({WITHDRAWN}) AS withdrawn FROM dataset_rows"
-            " WHERE number = $1 AND ($2 IS NULL OR side = $2) ORDER BY position LIMIT $3 OFFSET $4",
-            [number_of("d", id), side, limit, offset],
+            " WHERE number = $1 AND ($2 IS NULL OR side = $2)"
+            " AND ($5::VARCHAR IS NULL OR list_contains(json_extract_string(tags, '$[*]'), $5))"
+            " ORDER BY position LIMIT $3 OFFSET $4",
+            [number_of("d", id), side, limit, offset, tag],
         )
         return [_row(row) for row in found]
+
+    def tag_counts(self, id: str, side: str | None = None) -> dict[str, int]:
+        """Tag → rows of a version that had it when it was frozen, the most frequent first."""
+        found = self._db.rows(
+            "SELECT tag, count(*) AS n FROM (SELECT unnest(json_extract_string(tags, '$[*]')) AS tag FROM dataset_rows"
+            " WHERE number = $1 AND ($2 IS NULL OR side = $2)) GROUP BY tag ORDER BY n DESC, tag",
+            [number_of("d", id), side],
+        )
+        return {row["tag"]: row["n"] for row in found}
 
     def placements(self) -> dict[str, tuple[str, str]]:
         """Example → (side, group_key) of its first placement ever."""

@@ -121,8 +121,8 @@ def test_redaction_is_a_reviewers_and_never_on_old_text(desk: Desk) -> None:
     example = desk.corrected(QUESTION, WRONG, RIGHT)
     with pytest.raises(Forbidden):
         desk.curation.redact(GUEST, example.id)
-    desk.curation.skip(REVIEWER, example.id)
-    with pytest.raises(Conflict, match="was skipped"):
+    desk.curation.reject(REVIEWER, example.id, "private")
+    with pytest.raises(Conflict, match="was rejected"):
         desk.curation.redact(REVIEWER, example.id, expected_event=example.event_id)
     desk.curation.redact(REVIEWER, example.id)
     with pytest.raises(Conflict, match="Nothing was found"):

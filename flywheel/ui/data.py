@@ -66,30 +66,38 @@ class DataPage:
             with gr.Row():
                 dataset = gr.Dropdown(label=say("data.rows_of"), choices=[], elem_id="dataset")
                 side = gr.Radio(label=say("data.one_side"), choices=side_names(), value="train", elem_id="side")
+                row_tag = gr.Dropdown(label=say("data.tag"), choices=tags_of({}), value="", elem_id="row-tag")
                 page = gr.Number(label=say("words.page"), value=1, minimum=1, precision=0, elem_id="page")
             rows = gr.HTML(elem_id="rows")
         DiffBox(self._services).build()
         PinsBox(self._services).build()
         gr.Markdown(f"## {say('data.examples')}")
         states = [(say(f"review.state_{state}"), state) for state in STATES]
-        state = gr.Radio(label=say("data.state"), choices=states, value="approved", elem_id="state")
+        with gr.Row():
+            state = gr.Radio(label=say("data.state"), choices=states, value="approved", elem_id="state")
+            tag = gr.Dropdown(label=say("data.tag"), choices=tags_of({}), value="", elem_id="tag")
         examples = gr.HTML(elem_id="examples")
         what, give, file = self._export_box()
         PushBox(self._services).build(dataset)
         fresh = [ready, versions, dataset, body, reports]
         on_load(self.refresh, {}, fresh, "data_open")
-        on_load(self.examples, {"state": state}, [examples], "data_open_examples")
-        wire(state.change, self.examples, {"state": state}, [examples], "data_examples")
+        listed = {"state": state, "tag": tag}
+        on_load(self.choose, {"state": state}, [examples, tag], "data_open_examples")
+        wire(state.change, self.choose, {"state": state}, [examples, tag], "data_examples")
+        wire(tag.input, self.examples, listed, [examples], "data_examples_tag")
         done = (
             wire(freeze.click, self.freeze, {"name": name, "note": note}, [*fresh, frozen], "data_freeze"),
             wire(load.click, self.load, {"term": term}, fresh, "data_load"),
             *taking_in(self.refresh, fresh),
         )
         for event in done:
-            wire(event.success, self.examples, {"state": state}, [examples], "data_examples_after", quiet=True)
-        which = {"dataset": dataset, "side": side, "page": page}
-        for trigger, event in ((dataset.change, "rows"), (side.change, "side"), (page.change, "page")):
+            wire(event.success, self.examples, listed, [examples], "data_examples_after", quiet=True)
+        which = {"dataset": dataset, "side": side, "page": page, "tag": row_tag}
+        for trigger, event in ((page.change, "page"), (row_tag.input, "tag")):
             wire(trigger, self.rows, which, [rows], f"data_{event}", quiet=True)
+        del which["tag"]
+        for trigger, event in ((dataset.change, "rows"), (side.change, "side")):
+            wire(trigger, self.turn_to, which, [rows, row_tag], f"data_{event}", quiet=True)
         wire(give.click, self.export, {"what": what, "dataset": dataset}, [file], "data_export")
 
     def _bundled(self) -> tuple[gr.Dropdown, gr.Button]:
@@ -119,9 +127,17 @@ class DataPage:
         frozen = versions_view(listing, self._services.datasets.withdrawn(who))
         return ready, frozen, choice, gr.Column(visible=True if names else "hidden"), choices(listing)
 
-    def examples(self, state: str, request: gr.Request) -> str:
-        """The newest examples of one state."""
-        return examples_view(self._services.curation.listing(caller(request), state, PAGE), state)
+    def choose(self, state: str, request: gr.Request) -> tuple[str, Any]:
+        """The newest examples of one state, and the tags there are to choose from."""
+        tags = self._services.inbox.tag_counts(caller(request), state)
+        return self.examples(state, "", request), gr.Dropdown(choices=tags_of(tags), value="")
+
+    def examples(self, state: str, tag: str | None, request: gr.Request) -> str:
+        """The newest examples of one state, with a tag or any."""
+        who = caller(request)
+        if tag:
+            return examples_view(self._services.inbox.tagged(who, state, tag, PAGE), state)
+        return examples_view(self._services.curation.listing(who, state, PAGE), state)
 
     def load(self, term: str | None, request: gr.Request) -> tuple[str, str, Any, Any, Any]:
         """Put the bundled held-out phrasings of a word in as approved test rows."""
@@ -141,12 +157,17 @@ class DataPage:
                 return
             yield *[gr.skip()] * 5, markup.progress_bar(fraction or 0.0, words)
 
-    def rows(self, dataset: str | None, side: str, page: float, request: gr.Request) -> str:
-        """One page of rows of a frozen version."""
+    def turn_to(self, dataset: str | None, side: str, page: float, request: gr.Request) -> tuple[str, Any]:
+        """Rows of another version or side, and the tags that these have."""
+        tags = self._services.datasets.tag_counts(caller(request), dataset, side) if dataset else {}
+        return self.rows(dataset, side, page, "", request), gr.Dropdown(choices=tags_of(tags), value="")
+
+    def rows(self, dataset: str | None, side: str, page: float, tag: str | None, request: gr.Request) -> str:
+        """One page of rows of a frozen version, with a tag or any."""
         if not dataset:
             return ""
         who, at = caller(request), max(1, int(page or 1))
-        rows = self._services.datasets.rows(who, dataset, side, limit=PAGE, offset=(at - 1) * PAGE)
+        rows = self._services.datasets.rows(who, dataset, side, limit=PAGE, offset=(at - 1) * PAGE, tag=tag or None)
         return rows_view(rows, dataset, side, at)
 
     def export(self, what: str, dataset: str | None, request: gr.Request) -> str:
@@ -154,6 +175,11 @@ class DataPage:
         out = Path(mkdtemp(prefix="flywheel-export-")) / f"{dataset if what == 'dataset' and dataset else what}.jsonl"
         export_file(self._services.exporter, caller(request), out, what=what, dataset=dataset)
         return str(out)
+
+
+def tags_of(tally: Mapping[str, int]) -> list[tuple[str, str]]:
+    """What a choice of tags offers: any, or one with its count."""
+    return [(say("review.any"), ""), *((f"{tag} ({count:,})", tag) for tag, count in tally.items())]
 
 
 def ready_view(counts: dict[str, int], sides: dict[str, int]) -> str:

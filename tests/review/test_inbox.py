@@ -241,6 +241,12 @@ def test_tags_go_through_freeze_and_export_and_come_back(review: Review, tmp_pat
     review.inbox.tag(ANN, ids[:1], "counts")
     frozen = desk.datasets.freeze(OWNER).version.id
     review.inbox.tag(ANN, ids[:1], "counts", on=False)
+    counts = desk.datasets.tag_counts(OWNER, frozen)
+    for tag, count in review.inbox.tag_counts(OWNER, "approved").items():
+        rows = desk.datasets.rows(OWNER, frozen, tag=tag)
+        assert counts[tag] == len(rows) == count and all(tag in row.tags for row in rows)
+        assert {one.id for one in review.inbox.tagged(OWNER, "approved", tag)} == {row.example_id for row in rows}
+    assert review.inbox.tagged(OWNER, "pending", "stock") == desk.datasets.rows(OWNER, frozen, tag="absent") == []
     assert {row.example_id: row.tags for row in desk.datasets.rows(OWNER, frozen) if row.tags} == {
         ids[0]: ("counts", "stock")
     }
