@@ -10,6 +10,7 @@ On a busy machine single figures mean little; the ratios were taken side by side
 import argparse
 import asyncio
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,8 @@ FIRST, WORD = "aardvark", " word"
 STREAMED, EVERY_S = 300, 0.02
 """Pieces of a long answer, and the time between two of them."""
 TURNS = 200
+BUBBLE = re.compile("live-([0-9a-z]{26})-0")
+"""Where the text of an answer appears, with the id it is followed by."""
 CROWD = "one of many"
 """How the questions of the crowd begin."""
 ASKED_EACH = 5
@@ -128,6 +131,7 @@ def serve_bare(port: int) -> None:
     with gr.Blocks(analytics_enabled=False) as page:
         history, box = gr.Chatbot(), gr.Textbox()
         box.submit(send, [box, history], [history], api_name="chat_send", concurrency_limit=40)
+        page.load(lambda: [], None, [history], api_name="chat_open")
     page.queue(default_concurrency_limit=40).launch(server_port=port, quiet=True, prevent_thread_lock=True)
     print("ready", flush=True)
     threading.Event().wait()
@@ -145,7 +149,7 @@ class Told:
 
 
 class Asker:
-    """One browser: a cookie, a tab, one event after another."""
+    """One browser: a cookie, a tab, one event after another; an answer's text is followed where the page follows it."""
 
     def __init__(self, url: str) -> None:
         self.client = httpx.AsyncClient(base_url=url, timeout=120)
@@ -155,6 +159,7 @@ class Asker:
         await self.client.get("/")
         config = (await self.client.get("/config")).json()
         self._numbers = {event["api_name"]: event["id"] for event in config["dependencies"]}
+        await self.send("chat_open", [])
 
     async def ask(self, question: str, *rest: Any) -> Told:
         """Send a question and follow its answer."""
@@ -163,10 +168,12 @@ class Asker:
     async def send(self, event: str, data: list[Any]) -> Told:
         """Send an event and follow it to its end."""
         body = {"fn_index": self._numbers[event], "data": data, "session_hash": self.tab}
-        began, told = time.perf_counter(), Told(0.0, 0.0)
+        began, told, live = time.perf_counter(), Told(0.0, 0.0), None
         await self.client.post("/gradio_api/queue/join", json=body)
         async with self.client.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.tab}) as lines:
             async for line in lines.aiter_lines():
+                if live is None and (bubble := BUBBLE.search(line)):
+                    live = asyncio.create_task(self._live(bubble[1], told, began))
                 if FIRST in line and not told.first_s:
                     told.first_s = time.perf_counter() - began
                 if '"process_generating"' in line[:60] and (FIRST in line or WORD in line):
@@ -175,7 +182,18 @@ class Asker:
                     told.ok = json.loads(line[6:])["success"]
                     break
         told.whole_s = time.perf_counter() - began
+        if live is not None:
+            await live
         return told
+
+    async def _live(self, id: str, told: Told, began: float) -> None:
+        """The answer's own stream, which the page's script reads."""
+        async with self.client.stream("GET", f"/answers/{id}/live") as lines:
+            async for line in lines.aiter_lines():
+                if FIRST in line and not told.first_s:
+                    told.first_s = time.perf_counter() - began
+                if FIRST in line or WORD in line:
+                    told.updates.append(time.perf_counter())
 
 
 @contextmanager
@@ -321,11 +339,13 @@ def main() -> None:
                 f"an update                   {spent * 1e3:.2f} ms CPU, {most} in a second at most ({count} in all); "
                 f"bare Gradio {bare_spent * 1e3:.2f} ms: {spent / bare_spent:.2f} x"
             )
+            before, began = time.process_time(), time.perf_counter()
             told = run(crowd(url, options.people, None))
+            share = (time.process_time() - before) / (time.perf_counter() - began)
             peer = run(crowd(bare, options.people, []))
             firsts, errors = [one.first_s for one in told], sum(not one.ok for one in told)
             print(f"{options.people} people, {len(told)} answers   {ms(firsts)}, {errors} errors", end="")
-            print(f"; bare Gradio {ms([one.first_s for one in peer])}")
+            print(f"; bare Gradio {ms([one.first_s for one in peer])}; the askers took {share:.0%} of a core")
             print(f"{TURNS} turns, the event        {ms(run(opening(url, cookie, options.rounds)))}")
             long, empty = in_a_browser(url, cookie, options.rounds)
             print(f"{TURNS} turns, in Chromium      {ms(long)}; an empty page {ms(empty)}")

@@ -181,6 +181,7 @@ ROUTES: dict[str, Role | None] = {
     "/my-data": Role.GUEST,  # one's own, by the cookie
     "/flywheel/command": OPEN,  # asks for the owner's key itself
     "/answers/{turn_id}/rows.csv": Role.GUEST,
+    "/answers/{turn_id}/live": Role.GUEST,  # one's own alone
     # programs: each asks for a key, whatever cookies came along
     "/v1/chat/completions": OPEN,
     "/v1/feedback": OPEN,

@@ -6,7 +6,8 @@ Knows HTTP and the services; the REST interface for programs is elsewhere.
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from html import escape
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,6 +28,7 @@ from flywheel.differences import differing, told
 from flywheel.errors import PUBLIC, FlywheelError, Forbidden, NotFound
 from flywheel.identity import OWNER_ID
 from flywheel.invitations import PREFIX as INVITATION
+from flywheel.live import Growing
 from flywheel.operations.table import perform
 from flywheel.rest.room import Room
 from flywheel.rest.routes import rest_routes
@@ -58,6 +60,7 @@ def routes(services: Services) -> list[Route]:
         Route("/metrics", edge.metrics),
         Route("/enter", edge.enter, methods=["GET", "POST"]),
         Route("/answers/{turn_id}/rows.csv", edge.rows),
+        Route("/answers/{turn_id}/live", edge.live),
         Route("/my-data", edge.my_data),
         Route("/flywheel/command", edge.command, methods=["POST"]),
         *rest_routes(services, room),
@@ -123,6 +126,18 @@ class _Edge:
         # Spreadsheets take a file for UTF-8 only by this mark.
         return Response(f"\ufeff{csv}", headers=headers, media_type="text/csv")
 
+    async def live(self, request: Request) -> Response:
+        """One's own answer while it is written, as server-sent events: a JSON list, one change for each text.
+
+        Of any other there is only the end: it is over (a short one may be, before it is asked for), or not one's own.
+        """
+        try:
+            growing = self._services.live.growing(request.state.who, request.path_params["turn_id"])
+        except NotFound:
+            growing = None
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(_events(growing), media_type="text/event-stream", headers=headers)
+
     async def my_data(self, request: Request) -> Response:
         """Everything stored of the sender, as a file."""
         data = await self._room.short(lambda: self._services.privacy.own_data(request.state.who))
@@ -158,6 +173,14 @@ def _is_from_here(request: Request) -> bool:
     """Whether the sender is on this machine. What a proxy passes on comes from it too, and from anywhere."""
     passed_on = any(name in request.headers for name in FORWARDED)
     return request.client is not None and is_loopback(request.client.host) and not passed_on
+
+
+async def _events(growing: Growing | None) -> AsyncIterator[str]:
+    if growing is not None:
+        async with aclosing(growing.changes()) as changes:
+            async for change in changes:
+                yield f"data: {json.dumps(change, ensure_ascii=False)}\n\n"
+    yield "event: end\ndata:\n\n"
 
 
 def _lines(services: Services, name: str, args: dict[str, Any], unused: list[str]) -> Iterator[str]:

@@ -33,6 +33,7 @@ from flywheel.leakguard import Reserved
 from flywheel.learned import Learned
 from flywheel.learning_value import LearningValue
 from flywheel.leases import Leases
+from flywheel.live import Live
 from flywheel.merging import Merging
 from flywheel.metrics import Metrics
 from flywheel.origins import Origins
@@ -109,6 +110,7 @@ class Services:
     teacher: Teacher
     chat: Chat
     comparing: Comparing
+    live: Live
     drafts: Drafts
     standins: StandIns
     learned: Learned
@@ -252,6 +254,7 @@ def _compose(
         teacher=teacher,
         chat=chat,
         comparing=Comparing(database, chat, conversations, examples, task, sides, settings.compare_share),
+        live=Live(),
         drafts=Drafts(chat, task),
         standins=StandIns(chat.threads, task),
         learned=Learned(feedback, examples, datasets, version_store, notices, home, versions.served),

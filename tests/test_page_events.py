@@ -1,6 +1,8 @@
 """What a program sends to the chat page's events: forged, foreign, unusable and strange things."""
 
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -71,12 +73,24 @@ def test_strange_message_is_kept_as_typed(app: App, guest: Principal, message: s
     assert stored(app, guest)[0].content == message
 
 
-def test_stop_keeps_what_there_is(app: App, guest: Principal) -> None:
+@pytest.fixture
+def slow(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is still writing when a person does something."""
+    decode = app.services.engine._decode_ids  # type: ignore[union-attr]
+
+    def slowly(ids: Sequence[int]) -> str:
+        time.sleep(0.05)
+        return str(decode(ids))
+
+    monkeypatch.setattr(app.services.engine, "_decode_ids", slowly)
+
+
+def test_stop_keeps_what_there_is(app: App, guest: Principal, slow: None) -> None:
     page = ChatPage(app.services)
     request = gr.Request(Request({"type": "http", "state": {"who": guest}, "headers": []}), session_hash="tab")
     answering = page.send("go on and on without an end please", None, request)
     next(answering)
-    page.stop(request)
+    page.answering.stop(request)
     for _ in answering:
         pass
     assert stored(app, guest)[-1].state == "stopped"
@@ -105,7 +119,7 @@ def test_event_of_another_site_is_refused(app: App, guest: Principal) -> None:
     assert app.services.database.head == head
 
 
-def test_new_chat_stops_the_answer_and_stays_empty(app: App, guest: Principal) -> None:
+def test_new_chat_stops_the_answer_and_stays_empty(app: App, guest: Principal, slow: None) -> None:
     page = ChatPage(app.services)
     request = gr.Request(Request({"type": "http", "state": {"who": guest}, "headers": []}), session_hash="tab")
     answering = page.send("go on and on without an end please", None, request)

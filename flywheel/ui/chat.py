@@ -4,20 +4,19 @@ The conversation lives in the store. What the browser sends back (an index, a th
 turns; the text in its messages is never read.
 """
 
-import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Any, cast
+from typing import Any
 
 import gradio as gr
 
 from flywheel.chat import Thread, ThreadItem
-from flywheel.errors import Conflict, InvalidInput, NotFound
-from flywheel.reply import Update
+from flywheel.errors import InvalidInput, NotFound
 from flywheel.results import Results
 from flywheel.roles import Role
 from flywheel.services import Services
 from flywheel.ui import learns, marks, present
+from flywheel.ui.answering import Answering
 from flywheel.ui.branches import Branches
 from flywheel.ui.conversations import ConversationList
 from flywheel.ui.correction import CorrectionPanel
@@ -27,8 +26,6 @@ from flywheel.ui.shell import PRIVATE, caller, on_open, quietly, shown
 from flywheel.ui.two_answers import TwoAnswers
 from flywheel.words.catalogue import say
 
-UPDATE_SECONDS = 0.05
-"""Between two updates of a streaming answer: 20 a second at most, whatever the service yields."""
 BANNER_SECONDS = 2.0
 THUMBS: dict[Any, str | None] = {True: "up", "Like": "up", False: "down", "Dislike": "down", "": None}
 CHATS_AT_ONCE = 40
@@ -46,8 +43,7 @@ class ChatPage:
         self._chat, self._results = services.chat, Results(services.chat)
         self._is_sql = services.task.name == "sql"
         self._beforehand = Beforehand()
-        self._answering: dict[tuple[str, str], str] = {}
-        """(person, tab) → the answer under way there, while that tab shows its conversation."""
+        self.answering = Answering(services, _showing)
 
     def build(self) -> None:
         """Lay out the page and wire it."""
@@ -70,7 +66,7 @@ class ChatPage:
         with gr.Accordion(say("chat.all_rows"), open=False, visible=False, elem_id="all-rows") as more:
             rows = gr.Dataframe(interactive=False, show_label=False, max_height=320, wrap=True)
         panel = CorrectionPanel(self._services, conversation, history)
-        branches = Branches(self._chat, self.follow, self._present)
+        branches = Branches(self._chat, self.answering.follow, self._present)
         privacy = PrivacyPanel(self._services, conversation, self._beforehand)
         privacy.ask()
         message = self._composer()
@@ -130,7 +126,7 @@ class ChatPage:
         history.example_select(self.example, outputs=[message], api_name="chat_example", **PRIVATE).success(
             self.send, api_name="chat_example_send", **answering
         )
-        message.stop(self.stop, api_name="chat_stop", **PRIVATE)
+        message.stop(self.answering.stop, api_name="chat_stop", **PRIVATE)
         new.click(self.new, outputs=showing, api_name="chat_new", **PRIVATE)
         on_open(self.open, outputs=showing, api_name="chat_open")
         return answering
@@ -152,8 +148,7 @@ class ChatPage:
 
     def _present(self, request: gr.Request, thread: Thread) -> tuple[Any, ...]:
         """Turn this tab to something else: what it is writing is stopped and kept."""
-        who = caller(request)
-        self._chat.stop(who, self._answering.pop((who.id, request.session_hash or ""), ""))
+        self.answering.leave(request)
         return _showing(thread)
 
     @shown
@@ -167,42 +162,7 @@ class ChatPage:
         """Answer, streamed. The box is emptied once the question is stored; what is typed meanwhile stays."""
         left_out = conversation is None and self._beforehand.holds(request)
         replies = self._services.comparing.reply(caller(request), conversation, message, leave_out=left_out)
-        yield from self.follow(request, replies, value="")
-
-    def follow(self, request: gr.Request, replies: Iterator[Update], **value: str) -> Iterator[tuple[Any, ...]]:
-        """Stream an answer to this tab, under the question it answers; then show the branch it is on."""
-        who, tab = caller(request), (caller(request).id, request.session_hash or "")
-        if tab in self._answering:
-            raise Conflict(say("chat.still_writing"))
-        last, place, talk = 0.0, None, ""
-        before: list[Any] = []
-        updates = cast(Generator[Update, None, None], replies)
-        try:
-            for update in updates:
-                if place is None:
-                    self._answering[tab], place = update.turn_id, update.user_turn_id
-                    talk = update.conversation_id
-                    yield _buttons(busy=True, **value), gr.skip(), place, _more(Thread(None, []))
-                    before = present.messages(_upto(self._chat.threads.branch(who, talk, place), place))
-                if time.monotonic() - last >= UPDATE_SECONDS and not update.done and tab in self._answering:
-                    last = time.monotonic()
-                    growing = present.message("assistant", present.growing(update, sql=self._is_sql))
-                    yield gr.skip(), [*before, growing], gr.skip(), gr.skip()
-                place = update.turn_id if update.done else place
-        finally:
-            updates.close()
-            stayed = self._answering.pop(tab, None) is not None
-        if stayed:
-            yield _buttons(busy=False), *_showing(self._chat.threads.branch(who, talk, place))
-        else:
-            yield _buttons(busy=False), gr.skip(), gr.skip(), gr.skip()
-
-    @shown
-    def stop(self, request: gr.Request) -> None:
-        """End the answer that is being written in this tab; what there is of it is kept."""
-        who = caller(request)
-        turn_id = self._answering.get((who.id, request.session_hash or ""))
-        self._chat.stop(who, turn_id or "")
+        yield from self.answering.follow(request, replies, value="")
 
     @shown
     def rate(self, conversation: str | None, event: gr.LikeData, request: gr.Request) -> tuple[str | None, Any]:
@@ -256,12 +216,6 @@ def _showing(thread: Thread) -> tuple[Any, ...]:
     return _history(thread), thread.place, _more(thread)
 
 
-def _upto(thread: Thread, turn_id: str) -> list[ThreadItem]:
-    """The turns as far as this one."""
-    at = next((n for n, item in enumerate(thread.items, 1) if item.turn.id == turn_id), None)
-    return thread.items[:at]
-
-
 def _last(thread: Thread) -> ThreadItem | None:
     items = present.visible(thread.items)
     return items[-1] if items and items[-1].turn.role == "assistant" else None
@@ -274,9 +228,3 @@ def _more(thread: Thread) -> Any:
 
 def _frame(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
     return gr.Dataframe(value={"headers": list(columns), "data": [list(row) for row in rows]})
-
-
-def _buttons(*, busy: bool, **value: Any) -> Any:
-    return gr.Textbox(
-        submit_btn=False if busy else say("chat.send"), stop_btn=say("chat.stop") if busy else False, **value
-    )

@@ -1,6 +1,7 @@
 """How every page looks and behaves before it has content: theme, styles, and what stands in the head.
 
-Knows no page. What the page library's markup lacks is mended by `head.js`; `review.js` is the keys of one page.
+Knows no page. What the page library's markup lacks is mended by `head.js`; `live.js` shows an answer while it is
+written, `review.js` is the keys of one page.
 """
 
 import json
@@ -12,7 +13,7 @@ import gradio as gr
 from flywheel.words.catalogue import language, say
 
 HERE = Path(__file__).parent
-FRAME, SCRIPTS = HERE / "frame.css", (HERE / "head.js", HERE / "review.js")
+FRAME, SCRIPTS = HERE / "frame.css", (HERE / "head.js", HERE / "live.js", HERE / "review.js")
 STYLES = [HERE / "style.css", HERE / "working.css"]
 RED, DARK_RED = "#b91c1c", "#991b1b"
 

@@ -87,12 +87,26 @@ def _turn_message(item: ThreadItem, *, last: bool) -> Any:
 
 
 def growing(update: Update, *, sql: bool) -> str:
-    """What is being written: one answer, or two beside each other."""
-    body = partial(update.text, sql=sql, thinking=update.thinking)
-    if update.other is None:
-        return body
-    other = partial(update.other.text, sql=sql, thinking=update.other.thinking)
-    return marks.abreast((whole(body), whole(other)))
+    """What is being written: one answer, or two beside each other; `live.js` goes on with it in its place."""
+    bodies = [_place(update, at, prose(whole(text))) for at, text in enumerate(live(update, sql=sql))]
+    return marks.abreast((bodies[0], bodies[1])) if len(bodies) == 2 else bodies[0]
+
+
+def live(update: Update, *, sql: bool) -> list[str]:
+    """What is being written, one text or two, as Markdown that is not made safe: for a reader that makes no HTML."""
+    return [_so_far(one, sql=sql) for one in (update, update.other) if one is not None]
+
+
+def _place(update: Update, at: int, body: str) -> str:
+    return f'<div class="fw-live" id="live-{update.turn_id}-{at}">\n\n{body}\n\n</div>'
+
+
+def _so_far(update: Update, *, sql: bool) -> str:
+    """Of thoughts only the fact is told. A statement's block is left open: it may go on."""
+    words = update.text
+    if not words.strip():
+        return f"*{say('chat.reasoning')}*" if update.thinking else say("chat.writing") if sql else say("chat.thinking")
+    return f"```sql\n{words.lstrip()}" if sql and words.lstrip().upper().startswith(("SELECT", "WITH")) else words
 
 
 def whole(markdown: str) -> str:
@@ -118,15 +132,6 @@ def thumbs(items: Sequence[ThreadItem]) -> list[str | None]:
     """The thumb of each shown answer, in order."""
     ratings = [item.rating for item in visible(items) if item.turn.role == "assistant"]
     return [_THUMBS.get(rating.rating or "") if rating else None for rating in ratings]
-
-
-def partial(words: str, *, sql: bool, thinking: str = "") -> str:
-    """An answer that is still being written; `thinking` are the thoughts before it, of which only the fact is told."""
-    if not words.strip() and thinking:
-        return f"*{say('chat.reasoning')}*"
-    if not words.strip():
-        return say("chat.writing") if sql else say("chat.thinking")
-    return fence(words, "sql") if sql and words.lstrip()[:6].upper() in ("SELECT", "WITH") else prose(words)
 
 
 def answer(item: ThreadItem) -> str:

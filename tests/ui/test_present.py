@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from flywheel.chat import ThreadItem
+from flywheel.reply import Update
 from flywheel.ui import present
 from flywheel.wheel import Step, WheelStatus
 from storage.conversations import Turn
@@ -28,6 +29,14 @@ PAYLOADS = (
     "# title\n- item\n1. one\n> quote\n    code",
     "**bold** _it_ ~~no~~ <b>b</b> &lt;b&gt; &amp;",
 )
+
+
+def so_far(text: str, *, sql: bool, thinking: str = "") -> tuple[str, str]:
+    """An answer under way: for the script, and what stands in the bubble's place for it, with the tags' ends."""
+    update = Update("c", "q", "a", text, thinking)
+    bubble = present.growing(update, sql=sql)
+    assert bubble.startswith('<div class="fw-live" id="live-a-0">') and bubble.endswith("</div>")
+    return present.live(update, sql=sql)[0], bubble[34:-5]
 
 
 def html_of(markdown: str) -> str:
@@ -165,9 +174,18 @@ def test_thumbs_follow_the_answers_only() -> None:
 
 
 def test_growing_sql_is_code_and_words_are_words() -> None:
-    assert present.partial("SELECT 1", sql=True).startswith("```sql")
-    assert present.partial("I only", sql=True) == "I only"
-    assert present.partial("", sql=True) == "Writing the query …"
+    assert so_far("SELECT 1 `` ", sql=True) == ("```sql\nSELECT 1 `` ", ">\n\n```sql\nSELECT 1 `` \n```\n\n<")
+    assert so_far("with a as (select 1)", sql=True)[0].startswith("```sql")
+    assert so_far("I only", sql=True) == ("I only", ">\n\nI only\n\n<")
+    assert so_far("", sql=True)[0] == "Writing the query …"
+
+
+def test_growing_answer_is_safe_in_the_bubble_and_as_it_is_for_the_script() -> None:
+    raw, bubble = so_far("<b>![x](y)", sql=False)
+    assert raw == "<b>![x](y)" and bubble == ">\n\n&lt;b>&#33;[x](y)\n\n<"
+    both = Update("c", "q", "a", "left", other=Update("c", "q", "b", "right ```\nx"))
+    assert present.live(both, sql=False) == ["left", "right ```\nx"]
+    assert [f'id="live-a-{at}"' in present.growing(both, sql=False) for at in (0, 1)] == [True, True]
 
 
 def test_strip_marks_the_next_step() -> None:
@@ -186,5 +204,5 @@ def test_thoughts_are_folded_before_the_answer_and_inert() -> None:
     assert shown.index("<summary>Thoughts") < shown.index("</details>") < shown.index("It is 4.")
     assert "<img" not in html_of(shown) and "<strong>" not in html_of(shown)
     assert "(no answer)" in present.answer(item(content="", details={"thinking": "two"}))
-    assert present.partial("", sql=False, thinking="two") == "*Thinking …*"
-    assert present.partial("It", sql=False, thinking="two") == "It"
+    assert so_far("", sql=False, thinking="two")[0] == "*Thinking …*"
+    assert so_far("It", sql=False, thinking="two")[0] == "It"
