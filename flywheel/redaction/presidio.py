@@ -14,6 +14,7 @@ from typing import Any
 
 from flywheel.errors import ConfigurationError, InvalidInput
 from flywheel.redaction import redact
+from flywheel.words.catalogue import say
 
 TYPES = {"PERSON": "NAME", "LOCATION": "PLACE"}
 MOST, WINDOW, MOST_S = 200_000, 5_000, 30.0
@@ -41,11 +42,11 @@ def finder(pipeline: str) -> Callable[[str], tuple[Found, ...]]:
     @lru_cache(maxsize=KEPT)
     def names(text: str) -> tuple[Found, ...]:
         if len(text) > MOST:
-            raise InvalidInput(_too_much(text, f"names are looked for in at most {MOST:,}"))
+            raise InvalidInput(say("error.text.names_long", count=f"{len(text):,}", most=f"{MOST:,}"))
         ends, found = time.monotonic() + MOST_S, list[Found]()
         for start, end in _windows(text):
             if time.monotonic() > ends:
-                raise InvalidInput(_too_much(text, f"Presidio had not read them after {MOST_S:.0f} s"))
+                raise InvalidInput(say("error.text.names_slow", count=f"{len(text):,}", seconds=f"{MOST_S:.0f}"))
             with one_at_a_time:
                 found += [(start + a, start + b, type) for a, b, type in analyse(text[start:end])]
         return tuple(sorted(found))
@@ -104,7 +105,3 @@ def _windows(text: str) -> Iterator[tuple[int, int]]:
             end = cut + 1 if cut > 0 else end
         yield start, end
         start = end
-
-
-def _too_much(text: str, why: str) -> str:
-    return f"A text is {len(text):,} characters long, and {why}. Shorten or reject it, or unset FLYWHEEL_PRESIDIO."

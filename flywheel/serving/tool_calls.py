@@ -13,6 +13,7 @@ from typing import Any
 from flywheel.serving.engine import Message
 from flywheel.serving.thinking import parted
 from flywheel.tasks.tools import Called, Tool
+from flywheel.words.catalogue import say
 
 MOST_ROUNDS = 3
 MOST_ARGUMENTS = 20_000
@@ -103,7 +104,7 @@ class Calls:
         """Why there is no answer, fit for a person; None where there is one, or nothing was called."""
         if not self.done or self.text:
             return None
-        return f"The model called its tool wrongly {len(self.done)} times. Ask again, in other words."
+        return say("error.model.wrong_calls", count=len(self.done))
 
     @property
     def statement(self) -> str | None:
