@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from flywheel import guanaco
 from flywheel.messages import messages_of, shown
 from flywheel.tags import tags_in
 from flywheel.validity import Message
 
-FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "csv", "parquet", "dpo", "kto")
-READ_ONLY = ("guanaco", "open-webui", "question")
+FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "guanaco", "csv", "parquet", "dpo", "kto")
+READ_ONLY = ("open-webui", "question")
 """Formats of other programs that examples only come from."""
 PREFERENCES = ("dpo", "kto")
 """Formats that need the answer that was found wrong beside the right one."""
@@ -66,6 +67,8 @@ def as_row(prompt: Sequence[Message], completion: str, format: str) -> dict[str,
         return {"conversations": said}
     if format == "alpaca":
         return _as_alpaca(messages, completion)
+    if format == "guanaco":
+        return guanaco.row_of([*messages, answer])
     if format == "csv":
         return {"prompt": _as_cell(messages), "completion": completion}
     return {"prompt": messages, "completion": [answer]}
@@ -225,22 +228,9 @@ def _kto(row: dict[str, Any]) -> Pair:
 
 
 def _guanaco(row: dict[str, Any]) -> Pair:
-    """`### Human: … ### Assistant: …` in one text."""
-    parts = _text(row, "text").split("### ")
-    messages: list[Message] = []
-    for part in parts[1:]:
-        name, colon, said = part.partition(":")
-        role = {"Human": "user", "Assistant": "assistant", "System": "system"}.get(name)
-        if not colon or role is None:
-            # Three hashes also begin a heading inside somebody's words.
-            if not messages:
-                break
-            messages[-1]["content"] += f"### {part}"
-        else:
-            messages.append({"role": role, "content": said})
-    if parts[0].strip() or not messages:
-        raise ValueError("its `text` does not begin with `### Human:`")
-    return _conversation([{**m, "content": m["content"].strip()} for m in messages], "text")
+    said = row.get(guanaco.SAID)
+    messages = guanaco.messages_in(_text(row, "text")) if said is None else messages_of(said, guanaco.SAID)
+    return _conversation(messages, "text")
 
 
 def _open_webui(row: dict[str, Any]) -> Pair:

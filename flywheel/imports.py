@@ -6,7 +6,7 @@ batches, so that it may be larger than the memory; an import that was cut is tak
 """
 
 import io
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -30,6 +30,8 @@ MOST_BAD = 10_000
 MOST_CHARACTERS = 1_000_000
 """Of one row: longer ones fit no base, and counting their tokens takes minutes."""
 BATCH = 2_000
+BATCH_CHARACTERS = 20_000_000
+"""Rows that are stored at once hold no more, but for the last of them."""
 MOST_JUDGED = 10_000
 """Statements of which it is remembered what the database said."""
 LOOKED_AT = 1_000
@@ -135,18 +137,16 @@ def importing_upload(
 
 def _refuse_large(name: str, size: int) -> None:
     if size > MOST_BYTES:
-        raise InvalidInput(
-            say(
-                "error.import.too_large",
-                name=name,
-                size=f"{size / 1e6:,.0f}",
-                most=f"{MOST_BYTES / 1e6:.0f}",
-            )
-        )
+        told = {"size": f"{size / 1e6:,.0f}", "most": f"{MOST_BYTES / 1e6:.0f}"}
+        raise InvalidInput(say("error.import.too_large", name=name, **told))
 
 
 def _unasked(completions: Sequence[str]) -> list[str | None]:
     return [None] * len(completions)
+
+
+def _length(pair: Pair) -> int:
+    return len(pair.completion) + sum(len(message["content"]) for message in pair.prompt)
 
 
 class _Reading:
@@ -177,8 +177,7 @@ class _Reading:
         self._report = replace(self._report, format=form)
         checking = self._task.checking() if self._state == "approved" else nullcontext(_unasked)
         with self._open() as file, checking as problems:
-            rows = self._rows(file, form)
-            while some := [(number, self._read(row, form)) for number, row in islice(rows, BATCH)]:
+            for some in self._batches(file, form):
                 judged = self._judge(some, problems)
                 for number, pair in some:
                     self._take(number, pair, judged)
@@ -194,6 +193,19 @@ class _Reading:
             raise InvalidInput(say("error.import.no_rows", name=self._name))
         self._store()
         return self._report
+
+    def _batches(self, file: IO[bytes], form: str) -> Iterator[list[tuple[int, Pair | str]]]:
+        """The rows as far as they are judged without the task: so many that they fit the memory, however long."""
+        some: list[tuple[int, Pair | str]] = []
+        room = BATCH_CHARACTERS
+        for number, row in self._rows(file, form):
+            some.append((number, read := self._read(row, form)))
+            room -= _length(read) if isinstance(read, Pair) else 0
+            if len(some) == BATCH or room <= 0:
+                yield some
+                some, room = [], BATCH_CHARACTERS
+        if some:
+            yield some
 
     def _format(self, named: str | None) -> str:
         known = (*FORMATS, *READ_ONLY)
@@ -227,7 +239,7 @@ class _Reading:
         return (self._problem(pair) if pair.label else None) or pair
 
     def _problem(self, pair: Pair) -> str | None:
-        length = len(pair.completion) + sum(len(message["content"]) for message in pair.prompt)
+        length = _length(pair)
         if length > MOST_CHARACTERS:
             return f"it is too long for any base: {length:,} characters, and at most {MOST_CHARACTERS:,} are taken"
         return why_unusable(self._task, pair.prompt, pair.completion, self._rules)

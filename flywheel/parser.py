@@ -8,11 +8,11 @@ from flywheel.version import VERSION
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 # Of flywheel.formats, which the parser must not load; a test compares.
-FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "csv", "parquet", "dpo", "kto")
+FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "guanaco", "csv", "parquet", "dpo", "kto")
 WHAT = ("examples", "dataset", "preferences", "turns", "feedback")
 # Of flywheel.inbox; a test compares.
 STATES = ("pending", "skipped", "approved", "rejected", "quarantined", "withdrawn", "all")
-READ_ONLY = ("guanaco", "open-webui", "question")
+READ_ONLY = ("open-webui", "question")
 
 
 def build_parser() -> argparse.ArgumentParser:

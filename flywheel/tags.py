@@ -11,7 +11,7 @@ TAG = re.compile(r"[^\W_][\w .:/+-]{0,39}")
 
 TAGS = "tags"
 """Key of a row's tags, in the formats that are JSON lines of single answers; other programs leave it alone."""
-CARRY_TAGS = ("openai", "prompt-completion", "sharegpt", "alpaca")
+CARRY_TAGS = ("openai", "prompt-completion", "sharegpt", "alpaca", "guanaco")
 
 
 def clean_tag(text: str) -> str:

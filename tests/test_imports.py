@@ -198,6 +198,14 @@ def test_file_is_stored_in_batches_with_progress(desk: Desk, tmp_path: Path) -> 
     )
 
 
+def test_long_rows_are_stored_in_smaller_batches(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "BATCH_CHARACTERS", 1_000)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"q{i}", "completion": "a" * 300}) + "\n" for i in range(8)))
+    stored = [desk.examples.counts()["pending"] for _ in importing(desk.importer, REVIEWER, path)]
+    assert stored == [3, 7] and desk.examples.counts()["pending"] == 8
+
+
 def test_line_that_is_too_long_is_bad_and_the_next_is_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "MOST_LINE", 50)
     report = bring(desk, GOOD + "\n" + GOOD.replace("a", "a" * 120) + "\n" + "{\n" + GOOD.replace("q", "r"))
