@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from flywheel.errors import NotFound
 from flywheel.roles import Principal, Role, require
+from flywheel.words.catalogue import say
 
 Change = dict[str, str]
 """What is new of one text: `add` goes behind what was told, `text` takes the place of all of it; empty: nothing is."""
@@ -87,7 +88,7 @@ class Live:
         require(who, Role.GUEST)
         found = self._growing.get(id)
         if found is None or found.owner != who.id:
-            raise NotFound("No such answer of yours is being written now. Reload the page to see what there is of it.")
+            raise NotFound(say("error.chat.not_growing"))
         return found
 
     def forget(self, id: str) -> None:
