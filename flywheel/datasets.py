@@ -161,6 +161,7 @@ class Datasets:
     def _freeze(self, who: Principal, name: str, note: str) -> Generator[Step, None, Frozen]:
         # What is frozen meanwhile takes this number, and then this begins anew: its rows may bind these.
         number = self._store.next_number()
+        yield say("freeze.reading"), 0.0
         approved, rules = self._approved(), self._rules()
         gathered = yield from self._gathered(approved, rules)
         yield say("freeze.reporting"), PLACED
