@@ -56,7 +56,7 @@ class Answering:
                     self._under_way[tab], talk, last = update.turn_id, update.conversation_id, time.monotonic()
                     before = self._before(request, talk, update.user_turn_id)
                     shown_now = [*before, self._bubble(update)]
-                    yield _buttons(busy=True, **value), shown_now, update.user_turn_id, gr.Accordion(visible=False)
+                    yield _buttons(busy=True, **value), shown_now, update.user_turn_id, gr.update(visible=False)
                 elif not update.done and time.monotonic() - last >= UPDATE_SECONDS and tab in self._under_way:
                     last = time.monotonic()
                     growing.put(present.live(update, sql=self._is_sql))
@@ -87,6 +87,7 @@ def _tab(request: gr.Request) -> tuple[str, str]:
 
 
 def _buttons(*, busy: bool, **value: Any) -> Any:
-    return gr.Textbox(
+    # As a component it would be put together here and again by the library: a millisecond of each answer.
+    return gr.update(
         submit_btn=False if busy else say("chat.send"), stop_btn=say("chat.stop") if busy else False, **value
     )

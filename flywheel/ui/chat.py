@@ -208,7 +208,7 @@ def answer_at(thread: Thread, index: Any) -> str:
 
 
 def _history(thread: Thread) -> Any:
-    return gr.Chatbot(value=present.messages(thread.items), feedback_value=present.thumbs(thread.items))
+    return gr.update(value=present.messages(thread.items), feedback_value=present.thumbs(thread.items))
 
 
 def _showing(thread: Thread) -> tuple[Any, ...]:
@@ -223,7 +223,7 @@ def _last(thread: Thread) -> ThreadItem | None:
 
 def _more(thread: Thread) -> Any:
     count = present.more_rows(_last(thread))
-    return gr.Accordion(label=say("chat.all_of", count=count), visible=count > 0, open=False)
+    return gr.update(label=say("chat.all_of", count=count), visible=count > 0, open=False)
 
 
 def _frame(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
