@@ -112,18 +112,18 @@ class Chat:
             )
         )  # fmt: skip
 
-    def edit(self, who: Principal, turn_id: str, text: str, *, source: str = "page") -> Iterator[Update]:
+    def edit(
+        self, who: Principal, turn_id: str, text: str, side: Side | None = None, beside: Side | None = None
+    ) -> Iterator[Update]:
         """Ask something else in the place of an earlier question of one's own; both are kept. As `reply`."""
         self._admit(who)
         asked = self.threads.own_turn(who, turn_id, "user")
         check_text(text, "message", MOST_MESSAGE)
         if text == asked.content:
             raise InvalidInput(say("error.chat.same_question"))
-        yield from self._ask(
-            Question(
-                who, asked.conversation_id, text, self._served(), self.usual_sampling(), source, instead_of=asked
-            )
-        )  # fmt: skip
+        side = side or Side(self._served(), self.usual_sampling())
+        question = Question(who, asked.conversation_id, text, side.version, side.sampling, "page", instead_of=asked)
+        yield from self._ask(question, beside)
 
     def _ask(self, question: Question, beside: Side | None = None) -> Iterator[Update]:
         """Follow the answer, counted for whoever asks; two beside each other count as one. Raises LimitReached."""

@@ -58,10 +58,21 @@ class Comparing:
             yield from self._chat.reply(who, place, text, leave_out=leave_out)
             return
         left, right = self._chance.sample(self.sides(), 2)
-        update = None
         replies = self._chat.reply(
             who, place, text, version=left.version, sampling=left.sampling, beside=right, leave_out=leave_out
         )
+        yield from self._followed(who, replies)
+
+    def edit(self, who: Principal, turn_id: str, text: str) -> Iterator[Update]:
+        """As `Chat.edit`: a changed question is a question like any other, and gets two answers as often."""
+        if self._chance.random() >= self.share:
+            yield from self._chat.edit(who, turn_id, text)
+            return
+        left, right = self._chance.sample(self.sides(), 2)
+        yield from self._followed(who, self._chat.edit(who, turn_id, text, left, right))
+
+    def _followed(self, who: Principal, replies: Iterator[Update]) -> Iterator[Update]:
+        update = None
         for update in replies:
             yield update
         turn = update.turn if update else None

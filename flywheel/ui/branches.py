@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from flywheel.chat import Chat, Thread
+from flywheel.comparing import Comparing
 from flywheel.errors import InvalidInput
 from flywheel.reply import Update
 from flywheel.ui import marks
@@ -23,8 +24,14 @@ INTO_VIEW = "() => document.querySelector('#edited textarea')?.focus()"
 class Branches:
     """Built inside the chat page, whose `follow` streams an answer and whose `present` shows a thread."""
 
-    def __init__(self, chat: Chat, follow: Follow, present: Callable[[gr.Request, Thread], tuple[Any, ...]]) -> None:
-        self._chat, self._follow, self._present = chat, follow, present
+    def __init__(
+        self,
+        chat: Chat,
+        comparing: Comparing,
+        follow: Follow,
+        present: Callable[[gr.Request, Thread], tuple[Any, ...]],
+    ) -> None:
+        self._chat, self._comparing, self._follow, self._present = chat, comparing, follow, present
         self._turn = gr.State(None)
         self.clicked = gr.HTML("", js_on_load=marks.SCRIPT, visible="hidden")
         """Carries what is clicked in the conversation and in the list: see `marks.SCRIPT`."""
@@ -75,7 +82,7 @@ class Branches:
         if turn is None:
             raise InvalidInput(say("chat.no_question_chosen"))
         body: Any = gr.Column(visible=False)
-        for update in self._follow(request, self._chat.edit(caller(request), turn, question)):
+        for update in self._follow(request, self._comparing.edit(caller(request), turn, question)):
             yield *update, body
             body = gr.skip()
 

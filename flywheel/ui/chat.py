@@ -66,7 +66,7 @@ class ChatPage:
         with gr.Accordion(say("chat.all_rows"), open=False, visible=False, elem_id="all-rows") as more:
             rows = gr.Dataframe(interactive=False, show_label=False, max_height=320, wrap=True)
         panel = CorrectionPanel(self._services, conversation, history)
-        branches = Branches(self._chat, self.answering.follow, self._present)
+        branches = Branches(self._chat, self._services.comparing, self.answering.follow, self._present)
         privacy = PrivacyPanel(self._services, conversation, self._beforehand)
         privacy.ask()
         message = self._composer()

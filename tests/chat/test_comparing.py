@@ -80,6 +80,20 @@ def test_choosing_goes_on_from_the_choice_and_waits_for_a_reviewer(app: App) -> 
         assert example.prompt == [{"role": "user", "content": COUNT}]
 
 
+def test_a_changed_question_gets_two_answers_as_any_other_and_a_retry_one(app: App) -> None:
+    service = comparing(app, LIKELIEST, WILD)
+    first = app.ask(ANN, "hello")
+    list(service.edit(ANN, first.user_turn_id, COUNT))
+    left, right = shown(app).choice or ()
+    assert left.parent_id == right.parent_id != first.user_turn_id
+    assert app.conversations.turn(left.parent_id).parent_id is None
+    list(app.chat.retry(ANN, left.id))
+    assert "beside" not in app.turns()[-1].details
+    service.share = 0.0
+    list(service.edit(ANN, first.user_turn_id, "list the orders"))
+    assert shown(app).choice is None and shown(app).turn.details.get("beside") is None
+
+
 @pytest.mark.parametrize("verdict", ["bad", "same"])
 def test_choosing_neither_is_kept_and_proposes_nothing(app: App, verdict: str) -> None:
     service, _ = asked(app, LIKELIEST, WILD)

@@ -9,8 +9,12 @@ from string import Formatter
 import pytest
 
 from flywheel import errors
+from flywheel.doctor import machine
 from flywheel.errors import ConfigurationError
 from flywheel.settings import read
+from flywheel.tasks import sql_errors
+from flywheel.tasks.heads import head
+from flywheel.texts import check_text
 from flywheel.words import catalogue
 from flywheel.words.catalogue import say, say_count
 from tests.support.pseudo import english, pseudo_file
@@ -85,6 +89,32 @@ def test_another_language_is_one_file_and_english_fills_its_gaps(
     assert say("chat.left_out", count=3) == "3 Nachrichten fehlen."
     assert len(used.missing) == len(english()) - 2 - ("chat.new" in english())
     assert f"{len(used.missing)} of {len(english())}" in caplog.text
+
+
+def test_a_second_language_needs_no_code(tmp_path: Path) -> None:
+    file = tmp_path / "de.toml"
+    file.write_text(
+        '[words.rows]\none = "{count} Zeile"\nother = "{count} Zeilen"\n[head]\ncount = "Anzahl"\n'
+        '[guard]\ntable = "Die Tabelle `{name}` ist nicht erlaubt."\n'
+        '[refusal]\nno_table = "Es gibt keine Tabelle `{table}`."\nthere_are = "Es gibt {tables}."\n'
+        '[gate]\nbetter = "{told}: besser."\n'
+        '[error.text]\nempty = "{what} ist leer."\n[text]\nmessage = "Ihre Nachricht"'
+    )
+    settings = read({"FLYWHEEL_LANGUAGE": str(file), "FLYWHEEL_HOME": str(tmp_path / "home")})
+    used = catalogue.use(settings.language)
+    assert (say_count("words.rows", 1), say_count("words.rows", 2)) == ("1 Zeile", "2 Zeilen")
+    assert head("count_star()") == "Anzahl" and head("sum(total)") == "sum of total"
+    with pytest.raises(errors.InvalidInput, match="Ihre Nachricht ist leer"):
+        check_text(" ", "message", 10)
+    reason = say("guard.table", name="users")
+    told = sql_errors.refusal(reason, {"orders": [("id", "BIGINT")]})
+    assert (reason, told) == (
+        "Die Tabelle `users` ist nicht erlaubt.",
+        "Es gibt keine Tabelle `users`. Es gibt `orders`.",
+    )
+    (finding,) = machine.language(settings)
+    assert (finding.level, len(used.missing)) == ("warning", len(english()) - 9)
+    assert f"{len(used.missing)} are missing" in finding.words
 
 
 def test_numbers_choose_between_one_and_more() -> None:
