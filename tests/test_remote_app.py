@@ -1,5 +1,6 @@
 """Flywheel over a model at another server: people chat, correct, review, freeze and export; nothing is trained here."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -71,6 +72,40 @@ def test_half_an_answer_is_stored_as_failed(app: App, server: OpenAIServer) -> N
     assert last.notice.startswith("The answer was cut off: ")
 
 
+@pytest.fixture
+def compared(app: App) -> Iterator[Services]:
+    """Every question gets two answers."""
+    app.services.comparing.share = 1.0
+    yield app.services
+    app.services.comparing.share = 0.0
+
+
+def test_two_answers_of_a_server_are_drawn_apart(compared: Services, server: OpenAIServer) -> None:
+    usual, numbers = server.answer, itertools.count()
+    server.answer = lambda messages: f"Answer {next(numbers)}."
+    try:
+        last = list(compared.comparing.reply(ANN, None, "two of them"))[-1]
+    finally:
+        server.answer = usual
+    assert sorted(sent["temperature"] for sent in server.asked[-2:]) == [0.0, 0.8]
+    left, right = compared.chat.thread(ANN, last.conversation_id).items[-1].choice or ()
+    assert {left.content, right.content} == {"Answer 0.", "Answer 1."}
+    assert {turn.details["sampling"]["temperature"] for turn in (left, right)} == {0.0, 0.8}
+
+
+def test_one_answer_that_fails_is_said_and_the_other_goes_on(compared: Services, server: OpenAIServer) -> None:
+    server.failing = [(400, {}, {"error": {"message": "this one is refused"}})]
+    last = list(compared.comparing.reply(ANN, None, "one of them"))[-1]
+    assert last.turn.state == "complete" and last.turn.content.startswith("**one of them**")
+    assert last.other is not None and "this one is refused" in last.other.notice
+    turns = compared.chat.threads.conversations.turns(last.conversation_id)
+    assert sorted(turn.state for turn in turns if turn.role == "assistant") == ["complete", "failed"]
+    shown = compared.chat.thread(ANN, last.conversation_id).items[-1]
+    assert shown.turn.id == last.turn.id and shown.choice is None
+    again = ask(compared, "and then", last.conversation_id)
+    assert again.turn.content == "**and then** is what you said, after 3 messages."
+
+
 def test_correction_becomes_a_frozen_row_to_export(app: App, tmp_path: Path) -> None:
     services = app.services
     turn = ask(services, "how do I say good morning").turn
@@ -126,7 +161,7 @@ def test_review_and_freeze_need_no_server(server: OpenAIServer, tmp_path: Path) 
     rows.write_text(json.dumps({"prompt": "hello", "completion": "Hello yourself."}) + "\n")
     try:
         commands = [("import", {"files": [str(rows)], "approved": True}), ("freeze", {}), ("status", {})]
-        results = {name: next(iter(perform(services, OWNER, name, args)))["result"] for name, args in commands}
+        results = {name: list(perform(services, OWNER, name, args))[-1]["result"] for name, args in commands}
         assert results["import"]["added"] == 1 and results["freeze"]["id"] == "d1"
         with pytest.raises(Exception, match="cannot be reached"):
             list(perform(services, OWNER, "ask", {"text": "hello"}))
