@@ -161,7 +161,8 @@ def test_review_and_freeze_need_no_server(server: OpenAIServer, tmp_path: Path) 
     rows.write_text(json.dumps({"prompt": "hello", "completion": "Hello yourself."}) + "\n")
     try:
         commands = [("import", {"files": [str(rows)], "approved": True}), ("freeze", {}), ("status", {})]
-        results = {name: list(perform(services, OWNER, name, args))[-1]["result"] for name, args in commands}
+        told = {name: list(perform(services, OWNER, name, args)) for name, args in commands}
+        results = {name: next(e["result"] for e in events if "result" in e) for name, events in told.items()}
         assert results["import"]["added"] == 1 and results["freeze"]["id"] == "d1"
         with pytest.raises(Exception, match="cannot be reached"):
             list(perform(services, OWNER, "ask", {"text": "hello"}))
