@@ -114,7 +114,7 @@ def test_each_tab_goes_on_from_what_it_shows(app: App, guest: Principal) -> None
     assert page.open(tabs[1])[1] == place
     for tab, question in zip(tabs, ("who are you", "show me all customers"), strict=True):
         *_, last = page.send(question, place, tab)
-        texts = json.dumps(last[1].value)
+        texts = json.dumps(last[1]["value"])
         assert question in texts
     conversations = ConversationStore(app.services.database)
     turns = conversations.turns(conversations.latest_of(guest.id).id)  # type: ignore[union-attr]

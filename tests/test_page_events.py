@@ -1,8 +1,6 @@
 """What a program sends to the chat page's events: forged, foreign, unusable and strange things."""
 
 import json
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +15,7 @@ from flywheel.ui.chat import ChatPage
 from storage.conversations import ConversationStore, Turn
 from tests.support.app import App, settings_for
 from tests.support.events import Caller
+from tests.support.paced import slowed
 
 
 @pytest.fixture
@@ -74,15 +73,9 @@ def test_strange_message_is_kept_as_typed(app: App, guest: Principal, message: s
 
 
 @pytest.fixture
-def slow(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model is still writing when a person does something."""
-    decode = app.services.engine._decode_ids  # type: ignore[union-attr]
-
-    def slowly(ids: Sequence[int]) -> str:
-        time.sleep(0.05)
-        return str(decode(ids))
-
-    monkeypatch.setattr(app.services.engine, "_decode_ids", slowly)
+    slowed(monkeypatch, 0.1)
 
 
 def test_stop_keeps_what_there_is(app: App, guest: Principal, slow: None) -> None:

@@ -19,6 +19,7 @@ from flywheel.tasks.chat import ChatTask
 from storage.examples import Example
 from storage.pins import PinStore
 from tests.support.desk import GUEST, OWNER, REVIEWER, Desk, asked, rules
+from tests.support.steps import finish
 
 TASK = ChatTask("Be kind.")
 PAIRS = [(f"question {i} about thing {i} and part {i}", f"answer {i}") for i in range(1, 31)]
@@ -126,7 +127,7 @@ def test_nothing_tested_is_ever_trained(rows: list[tuple[str, str, Side | None, 
     pins = [f"e{i}" for i, row in enumerate(rows) if row[3]]
     placed: dict[str, tuple[str, str]] = {f"e{i}": (row[2] or row[4], "g") for i, row in enumerate(rows) if row[4]}
     try:
-        made = gather(examples, placed, lambda id: None, TASK, rules(), reserved=Reserved(pins, GENERAL))
+        made = finish(gather(examples, placed, lambda id: None, TASK, rules(), reserved=Reserved(pins, GENERAL)))
     except (Conflict, InvalidInput) as error:
         # The rules leave nothing to the guard behind them: it speaks only when they are broken.
         assert "would be trained" not in str(error)

@@ -17,6 +17,7 @@ from storage.conversations import ConversationStore, Turn
 from tests.rest.conftest import Program
 from tests.rest.test_bad_input import told
 from tests.support.app import App
+from tests.support.paced import slowed
 from tests.support.steps import awaited
 
 PATH = "/v1/chat/completions"
@@ -30,15 +31,9 @@ def body(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def slow(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model takes its time: about 0.1 s for each token, of which the answer has 21."""
-    decode = app.services.engine._decode_ids  # type: ignore[union-attr]
-
-    def slowly(ids: Sequence[int]) -> str:
-        time.sleep(0.05)
-        return str(decode(ids))
-
-    monkeypatch.setattr(app.services.engine, "_decode_ids", slowly)
+    slowed(monkeypatch, 0.1)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""An answer that is written piece by piece, at a pace and from a moment of the test's own."""
+"""Answers at a pace of the test's own: from pieces of its own, or from a model that takes its time."""
 
 import threading
 import time
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flywheel.serving.engine import Generation, Stream
+from flywheel.serving.local_models import _Slot
 from tests.support.app import App
 
 
@@ -33,3 +34,14 @@ def paced(app: App, monkeypatch: pytest.MonkeyPatch, pieces: Sequence[str], paus
 
     monkeypatch.setattr(app.services.engine, "submit", submit)
     return begin
+
+
+def slowed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Every step of a model in this process takes so much longer from now on."""
+    select = _Slot.select
+
+    def slowly(slot: _Slot, version: str) -> Any:
+        time.sleep(seconds)
+        return select(slot, version)
+
+    monkeypatch.setattr(_Slot, "select", slowly)

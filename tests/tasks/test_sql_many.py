@@ -1,5 +1,6 @@
 """Many statements at once: each is told what it would be told alone, and a costly one costs only itself."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,8 @@ ODD = {
     "SELECT 1; SELECT 2": "one statement at a time",
     "SELECT '\ud800'": "half a character",
     "SELECT 'a'::INTEGER": "Could not convert",
-    "SELECT count(*) FROM range(100000000) a, range(100000000) b": "time",
+    # Whichever of its limits it comes to first.
+    "SELECT count(*) FROM range(100000000) a, range(100000000) b": "time|memory",
     # The engine stops neither of these two: the child is ended.
     "SELECT levenshtein(repeat('a', 60000), repeat('b', 60000))": "time",
     "SELECT " + "(" * 4000: "too complex",
@@ -40,7 +42,7 @@ def test_each_of_many_is_told_what_it_is_told_alone(quick: SqlSandbox) -> None:
         assert children and child_of(quick) not in children
     assert {text for text, tried in told.items() if tried.accepted and tried.error is None} == set(listed) - ODD.keys()
     said = {text: f"{told[text].reason} {told[text].error}" for text in ODD}
-    assert {text: said[text] for text, words in ODD.items() if words not in said[text]} == {}
+    assert {text: said[text] for text, words in ODD.items() if not re.search(words, said[text])} == {}
     assert not any(map(alive, children))
 
 
