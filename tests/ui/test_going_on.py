@@ -26,6 +26,8 @@ def test_the_chat_goes_on_from_the_correction(app: App, browser: Browser, size: 
     corrected = page.get_by_role("textbox", name="What should it have said")
     expect(corrected).to_have_value("SELECT count(*) AS customers FROM customers")
     corrected.fill(BETTER)
+    # The difference comes above the buttons and moves them: a click in that moment meets none.
+    expect(page.get_by_text("What you change")).to_be_visible()
     page.get_by_role("button", name="Send correction").click()
     go_on = page.get_by_role("button", name="Go on from the corrected answer")
     go_on.focus()

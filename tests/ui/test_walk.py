@@ -80,6 +80,8 @@ def correct(page: Page, sql: str) -> None:
     box = page.get_by_role("textbox", name="What should it have said")
     expect(box).to_have_value(re.compile("SELECT"))
     box.fill(sql)
+    # The difference comes above the buttons and moves them: a click in that moment meets none.
+    expect(page.get_by_text("What you change")).to_be_visible()
     page.get_by_role("button", name="Send correction").click()
     expect(page.get_by_text("A reviewer looks at your correction")).to_be_visible()
 
