@@ -108,15 +108,22 @@ class Datasets:
         return (yield from self._freeze(who, name, note))
 
     def report(self, who: Principal, dataset: str | None = None) -> Report:
-        """What is in a version, or (without a name) in what would be frozen now: JSON, with a few rows as trained.
+        """`reporting`, to its end."""
+        return ended(self.reporting(who, dataset))
+
+    def reporting(self, who: Principal, dataset: str | None = None) -> Generator[Step, None, Report]:
+        """What is in a version, or (without a name) in what would be frozen now: JSON, with a few rows as trained;
+        yields words and how far it is.
 
         A version is reported as it was when it was frozen, but for what its rows look like. Raises NotFound; for what
         would be frozen what `freeze` raises.
         """
         require(who, Role.REVIEWER)
+        yield say("freeze.reading"), 0.0
         if dataset is None:
             approved, rules = self._approved(), self._rules()
-            gathered = ended(self._gathered(approved, rules))
+            gathered = yield from self._gathered(approved, rules)
+            yield say("freeze.reporting"), PLACED
             made = self._report(gathered, approved, rules)
             return {"dataset": None, **made, "samples": samples(gathered.rows, rules)}
         version, rows = self._get(who, dataset), self.rows(who, dataset)
@@ -127,6 +134,7 @@ class Datasets:
             rules = Rules()
         stored = self._store.report(version.id)
         if stored is None:
+            yield say("freeze.reporting"), PLACED
             refused = {entry["example_id"]: entry["reason"] for entry in version.refused}
             stored = report_of(rows, refused, {}, rules, self._learnt())
         return {"dataset": version.id, **stored, "samples": samples([r for r in rows if not r.withdrawn], rules)}

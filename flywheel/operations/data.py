@@ -109,6 +109,6 @@ def datasets(services: Services, who: Principal, args: Arguments) -> Iterator[Ev
         work = services.dataset_push.push(who, args["ids"][0], args.get("repo"), public=bool(args.get("public")))
         yield {"result": asdict((yield from stepped(work)))}
     elif action == "report":
-        yield {"result": services.datasets.report(who, args.get("ids"))}
+        yield {"result": (yield from stepped(services.datasets.reporting(who, args.get("ids"))))}
     else:
         yield {"result": asdict(services.datasets.show(who, args["ids"][0]))}

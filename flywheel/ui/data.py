@@ -23,6 +23,7 @@ from flywheel.ui.dataset_report import ReportBox, choices
 from flywheel.ui.pins import PinsBox
 from flywheel.ui.shell import caller, strip
 from flywheel.ui.synthesis import SynthesisBox
+from flywheel.ui.watching import watched
 from flywheel.ui.wiring import on_load, wire
 from flywheel.words.catalogue import say, say_count
 from storage.datasets import DatasetRow, DatasetVersion
@@ -148,14 +149,12 @@ class DataPage:
     def freeze(self, name: str, note: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """Make a dataset version from what is approved now."""
         work = self._services.datasets.freezing(caller(request), name=name, note=note)
-        while True:
-            try:
-                words, fraction = next(work)
-            except StopIteration as done:
-                shown = frozen_view(done.value, learns_here=not self._services.settings.is_remote)
-                yield *self.refresh(request), shown
-                return
-            yield *[gr.skip()] * 5, markup.progress_bar(fraction or 0.0, words)
+        here = not self._services.settings.is_remote
+        yield from watched(
+            work,
+            lambda frozen: (*self.refresh(request), frozen_view(frozen, learns_here=here)),
+            put=lambda shown: (*[gr.skip()] * 5, shown),
+        )
 
     def turn_to(self, dataset: str | None, side: str, page: float, request: gr.Request) -> tuple[str, Any]:
         """Rows of another version or side, and the tags that these have."""

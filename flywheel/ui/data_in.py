@@ -3,7 +3,7 @@
 Calls one service each; what a row is, and which are good, is the import's matter.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from flywheel.services import Services
 from flywheel.splitting import SIDES
 from flywheel.ui import markup
 from flywheel.ui.shell import caller
+from flywheel.ui.watching import watched
 from flywheel.ui.wiring import wire
 from flywheel.words.catalogue import say
 
@@ -59,12 +60,8 @@ class ImportBox:
         path = Path(upload)
         how: dict[str, Any] = {"split": split or None, "approved": approved}
         work = importing_upload(self._services.importer, caller(request), path, **how)
-        while True:
-            try:
-                yield markup.progress_bar(next(work), say("import.going", file=path.name))
-            except StopIteration as done:
-                yield import_view(done.value)
-                return
+        words = say("import.going", file=path.name)
+        yield from watched(work, import_view, step=lambda part: markup.progress_bar(part, words))
 
     def fetch(self, repo: str, split: str, approved: bool, request: gr.Request) -> Iterator[str]:
         """Take the files of a dataset on the Hub in."""
@@ -76,13 +73,12 @@ class ImportBox:
         work = importing_from_hub(
             services.hub, services.importer, caller(request), *found, split=side, approved=approved
         )
-        while True:
-            try:
-                words, fraction = next(work)
-            except StopIteration as done:
-                yield "".join(f"<h4>{markup.cell(path)}</h4>{import_view(report)}" for path, report in done.value)
-                return
-            yield markup.progress_bar(fraction or 0.0, words)
+        yield from watched(work, imports_view)
+
+
+def imports_view(reports: Sequence[tuple[str, ImportReport]]) -> str:
+    """What came of each file."""
+    return "".join(f"<h4>{markup.cell(path)}</h4>{import_view(report)}" for path, report in reports)
 
 
 def import_view(report: ImportReport) -> str:

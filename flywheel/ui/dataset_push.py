@@ -10,6 +10,7 @@ from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.publish import publication_view
 from flywheel.ui.shell import caller
+from flywheel.ui.watching import watched
 from flywheel.ui.wiring import on_load, wire
 from flywheel.words.catalogue import say
 
@@ -48,10 +49,8 @@ class PushBox:
         if not dataset:
             raise InvalidInput(say("push.none_chosen"))
         work = self._services.dataset_push.push(caller(request), dataset, repo or None, public=bool(public))
-        while True:
-            try:
-                words, fraction = next(work)
-            except StopIteration as done:
-                yield markup.note(done.value.words, "good"), self.pushes(request)
-                return
-            yield markup.progress_bar(fraction or 0.0, words), gr.skip()
+        yield from watched(
+            work,
+            lambda pushed: (markup.note(pushed.words, "good"), self.pushes(request)),
+            put=lambda shown: (shown, gr.skip()),
+        )

@@ -3,6 +3,7 @@
 Formats; what is counted, and how, is `dataset_report`'s matter.
 """
 
+from collections.abc import Iterator
 from html import escape
 from typing import Any
 
@@ -12,6 +13,7 @@ from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.charts import count_chart
 from flywheel.ui.shell import caller
+from flywheel.ui.watching import watched
 from flywheel.ui.wiring import wire
 from flywheel.words.catalogue import say, say_count
 from storage.datasets import DatasetVersion
@@ -40,9 +42,10 @@ class ReportBox:
         wire(show.click, self.show, {"of": of}, [shown], "data_report")
         return of
 
-    def show(self, of: str | None, request: gr.Request) -> str:
+    def show(self, of: str | None, request: gr.Request) -> Iterator[str]:
         """The report on a version, or on what would be frozen."""
-        return report_view(self._services.datasets.report(caller(request), of or None))
+        work = self._services.datasets.reporting(caller(request), of or None)
+        yield from watched(work, report_view)
 
 
 def choices(listing: list[DatasetVersion]) -> gr.Dropdown:

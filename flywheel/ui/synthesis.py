@@ -12,6 +12,7 @@ from flywheel.services import Services
 from flywheel.synthesis import MOST_DOCUMENT, MOST_DOCUMENTS, Made, Wish
 from flywheel.ui import markup
 from flywheel.ui.shell import caller
+from flywheel.ui.watching import watched
 from flywheel.ui.wiring import wire
 from flywheel.words.catalogue import say
 
@@ -84,13 +85,7 @@ class SynthesisBox:
         named = tuple(documents or ()) if source == "documents" else ()
         wish = Wish(source, int(count or 0), documents=named, calls=int(calls or 0), prompt=prompt or None)
         work = self._services.synthesis.make(caller(request), wish)
-        while True:
-            try:
-                words, fraction = next(work)
-            except StopIteration as done:
-                yield made_view(done.value)
-                return
-            yield markup.progress_bar(fraction or 0.0, words)
+        yield from watched(work, made_view)
 
 
 def made_view(made: Made) -> str:
