@@ -199,6 +199,8 @@ def build_services(settings: Settings, load: bool = True) -> Services:
         undo.callback(task.close)
         database = Database.open(home.database, home.ledger_tail)
         undo.callback(database.close)
+        # A freeze that was killed leaves rows without their version: texts of people that nothing needs.
+        DatasetStore(database).clear(by=SYSTEM.id)
         services = _compose(settings, home, lock, task, database, undo, load)
         undo.pop_all()
     return services

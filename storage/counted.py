@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from storage.consents import HELD_EXAMPLES
 from storage.database import Database
+from storage.datasets import FROZEN_ROWS
 from storage.example_records import STATE_OF
 from storage.known import Known
 
 _COUNTS = f"""WITH latest AS (SELECT example_id, arg_max(kind, id) AS kind FROM example_events
         WHERE example_id NOT IN ({HELD_EXAMPLES}) GROUP BY example_id),
-    placed AS (SELECT DISTINCT example_id FROM dataset_rows),
+    placed AS (SELECT DISTINCT example_id FROM {FROZEN_ROWS}),
     refused AS (SELECT DISTINCT unnest(json_extract_string(refused, '$[*].example_id')) AS example_id
         FROM dataset_versions WHERE number = (SELECT max(number) FROM dataset_versions))
     SELECT kind, count(*) AS n,
@@ -20,7 +21,7 @@ _COUNTS = f"""WITH latest AS (SELECT example_id, arg_max(kind, id) AS kind FROM 
             AND p.example_id IS NULL AND r.example_id IS NULL) AS fresh
     FROM latest l JOIN examples x ON x.id = l.example_id LEFT JOIN placed p ON p.example_id = l.example_id
         LEFT JOIN refused r ON r.example_id = l.example_id GROUP BY kind"""
-_TABLES = ("examples", "example_events", "consents", "erasures", "dataset_versions", "dataset_rows")
+_TABLES = ("examples", "example_events", "consents", "erasures", "dataset_versions")
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,28 @@ Knows nothing of how rows are chosen or split, nor of the files that a training 
 """
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 from storage.consents import WITHDRAWN
 from storage.database import Database
+from storage.erasures import erased
 from storage.errors import Missing, Stale
 from storage.ids import new_id
-from storage.records import inside, next_number, number_of, one_of, stamped
+from storage.records import next_number, number_of, one_of, stamped
 from storage.tags import tags_of
 from storage.transaction import Row, Transaction
 
 SIDES = ("train", "validation", "test")
+PART = 500
+"""Rows of a version that are written at once."""
+_NUMBERS = "SELECT number FROM dataset_versions"
+FROZEN_ROWS = f"(SELECT * FROM dataset_rows WHERE number IN ({_NUMBERS}))"
+"""The rows of versions that are there; those of one that is being written, or never came, are none yet."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,7 @@ class DatasetStore:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._creating = threading.Lock()
 
     def create(
         self,
@@ -104,17 +113,20 @@ class DatasetStore:
         report: Mapping[str, Any] | None = None,
         number: int | None = None,
         by: str,
-        tx: Transaction | None = None,
     ) -> DatasetVersion:
         """The next version. With `number` (its files were written under it) raises Stale when that is taken; so it does
-        when somebody no longer allows learning from a row."""
+        when somebody no longer allows learning from a row.
+
+        The rows are written in parts, so that nobody's chat waits for all of them, and the version last: it is there
+        only with all its rows.
+        """
         for row in rows:
             one_of("side", row.side, SIDES)
         counts = {side: sum(row.side == side for row in rows) for side in SIDES}
 
         def job(t: Transaction) -> DatasetVersion:
-            _refuse_held(t, [row.example_id for row in rows])
-            given = next_number(t, "dataset_versions", number, "dataset version")
+            _refuse_held(t, given)
+            next_number(t, "dataset_versions", given, "dataset version")
             made = DatasetVersion(
                 f"d{given}", given, name or f"d{given}", note, task, content_hash, system_hash, counts,
                 [dict(item) for item in refused], dict(policy), datetime.now(UTC), by,
@@ -124,13 +136,38 @@ class DatasetStore:
             if report is not None:
                 told = {"id": new_id(), "number": given, "report": dict(report)}
                 t.append("dataset_reports", stamped(told, by, made.created))
-            tags = tags_of(t.rows, [row.example_id for row in rows])
-            for position, new in enumerate(rows):
-                cells = _cells(new, given, position) | {"tags": tags.get(new.example_id)}
-                t.append("dataset_rows", stamped(cells, by, made.created))
             return made
 
-        return inside(self._db, tx, by, job)
+        with self._creating:
+            self._clear(by)
+            given = self._db.write(lambda t: next_number(t, "dataset_versions", number, "dataset version"), by=by)
+            for start in range(0, len(rows), PART):
+                self._append(rows[start : start + PART], given, start, by)
+            try:
+                return self._db.write(job, by=by)
+            except Stale:
+                self._clear(by)
+                raise
+
+    def clear(self, *, by: str) -> int:
+        """Erase the rows of a version that never came, because the process that wrote them ended; how many."""
+        with self._creating:
+            return self._clear(by)
+
+    def _clear(self, by: str) -> int:
+        cleared = 0
+        while part := self._db.rows(f"SELECT * FROM dataset_rows WHERE number NOT IN ({_NUMBERS}) LIMIT {PART}"):
+            cleared += self._db.write(partial(erased, table="dataset_rows", rows=part), by=by)
+        return cleared
+
+    def _append(self, rows: Sequence[NewRow], number: int, first: int, by: str) -> None:
+        def job(t: Transaction) -> None:
+            tags, at = tags_of(t.rows, [row.example_id for row in rows]), datetime.now(UTC)
+            for position, new in enumerate(rows, first):
+                cells = _cells(new, number, position) | {"tags": tags.get(new.example_id)}
+                t.append("dataset_rows", stamped(cells, by, at))
+
+        self._db.write(job, by=by)
 
     def next_number(self) -> int:
         """The number the next version would get now."""
@@ -184,14 +221,14 @@ class DatasetStore:
         """Example → (side, group_key) of its first placement ever."""
         found = self._db.rows(
             "SELECT example_id, arg_min(side, number) AS side, arg_min(group_key, number) AS group_key"
-            " FROM dataset_rows GROUP BY example_id"
+            f" FROM {FROZEN_ROWS} GROUP BY example_id"
         )
         return {row["example_id"]: (row["side"], row["group_key"]) for row in found}
 
     def holding(self, example_ids: Sequence[str]) -> dict[str, "list[Placed]"]:
         """Example → its place in each version that holds it, oldest version first."""
         found = self._db.rows(
-            "SELECT example_id, number, side, completion FROM dataset_rows"
+            f"SELECT example_id, number, side, completion FROM {FROZEN_ROWS}"
             " WHERE example_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY number",
             [[*example_ids]],
         )
@@ -203,7 +240,7 @@ class DatasetStore:
     def withdrawn(self) -> dict[str, int]:
         """Dataset version → how many of its rows were withdrawn since; those without any are left out."""
         found = self._db.rows(
-            f"SELECT number, count(*) AS n FROM dataset_rows WHERE example_id IN ({WITHDRAWN})"
+            f"SELECT number, count(*) AS n FROM {FROZEN_ROWS} WHERE example_id IN ({WITHDRAWN})"
             " GROUP BY number ORDER BY number"
         )
         return {f"d{row['number']}": row["n"] for row in found}
@@ -213,9 +250,9 @@ class DatasetStore:
         return [_version(row) for row in self._db.rows("SELECT * FROM dataset_versions ORDER BY number DESC")]
 
 
-def _refuse_held(tx: Transaction, example_ids: Sequence[str]) -> None:
-    sql = f"SELECT count(*) FROM ({WITHDRAWN}) WHERE id IN (SELECT unnest(?::VARCHAR[]))"
-    if held := tx.value(sql, [list(example_ids)]):
+def _refuse_held(tx: Transaction, number: int) -> None:
+    sql = f"SELECT count(*) FROM ({WITHDRAWN}) WHERE id IN (SELECT example_id FROM dataset_rows WHERE number = ?)"
+    if held := tx.value(sql, [number]):
         raise Stale(f"{held} of these rows were withdrawn by their authors meanwhile. Freeze again.")
 
 

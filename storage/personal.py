@@ -7,12 +7,10 @@ Knows nothing of who may ask for it.
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from storage.database import Database
-from storage.ids import new_id
-from storage.records import stamped
-from storage.rows import row_hash
+from storage.datasets import FROZEN_ROWS
+from storage.erasures import erased
 from storage.transaction import Row, Transaction
 
 _CONVERSATIONS = "SELECT id FROM conversations WHERE owner = $1"
@@ -77,8 +75,8 @@ class PersonalStore:
     def frozen(self, person: str) -> list[FrozenRows]:
         """What of a person is in dataset versions, oldest version first."""
         sql = (
-            "SELECT number, list(example_id ORDER BY position) AS ids FROM dataset_rows"
-            f" WHERE example_id IN ({_EXAMPLES}) GROUP BY number ORDER BY number"
+            "SELECT number, list(example_id ORDER BY position) AS ids"
+            f" FROM {FROZEN_ROWS} WHERE example_id IN ({_EXAMPLES}) GROUP BY number ORDER BY number"
         )
         return [FrozenRows(f"d{row['number']}", row["ids"]) for row in self._db.rows(sql, [person])]
 
@@ -91,13 +89,7 @@ class PersonalStore:
                 table: tx.rows(f'SELECT * FROM "{table}" WHERE {which} ORDER BY id', [person])
                 for table, which in OF_PERSON.items()
             }
-            at = datetime.now(UTC)
-            for table, rows in found.items():
-                for row in rows:
-                    gone = {"id": new_id(), "table_name": table, "row_id": row["id"]}
-                    tx.append("erasures", stamped(gone | {"row_hash": row_hash(table, row)}, by, at))
-                tx.erase(table, [row["id"] for row in rows])
-            return {table: len(rows) for table, rows in found.items()}
+            return {table: erased(tx, table, rows) for table, rows in found.items()}
 
         counts = self._db.write(job, by=by)
         if any(counts.values()):

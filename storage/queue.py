@@ -13,6 +13,7 @@ from datetime import datetime
 
 from storage.consents import HELD_EXAMPLES
 from storage.database import Database
+from storage.datasets import FROZEN_ROWS
 from storage.example_records import STATE_OF
 from storage.transaction import Row
 from storage.votes import SKIPPED, latest, standing
@@ -82,7 +83,7 @@ _WORK = """SELECT id, kind, created, seconds FROM example_events
         WHERE created_by = $1 AND decision IN ('approved', 'rejected', 'skipped') AND NOT EXISTS
         (SELECT 1 FROM example_events e WHERE e.example_id = v.example_id AND e.created_by = $1 AND e.kind = v.decision)
     ORDER BY id DESC"""
-_FROZEN = """SELECT number, count(*) AS n FROM dataset_rows WHERE example_id IN
+_FROZEN = f"""SELECT number, count(*) AS n FROM {FROZEN_ROWS} WHERE example_id IN
         (SELECT example_id FROM example_events WHERE kind = 'approved' GROUP BY example_id
             HAVING arg_max(created_by, id) = $1)
     GROUP BY number ORDER BY number DESC"""

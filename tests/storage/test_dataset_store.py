@@ -1,10 +1,18 @@
+import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from storage import datasets
+from storage.conversations import ConversationStore
 from storage.database import Database
 from storage.datasets import DatasetRow, DatasetStore, DatasetVersion
 from storage.errors import BadValue, Missing, Stale
+from storage.ids import new_id
+from storage.ledger import verify
+from storage.personal import PersonalStore
+from storage.records import stamped
 
 
 @pytest.fixture
@@ -68,3 +76,60 @@ def test_an_unknown_version_is_named(store: DatasetStore, unknown: str) -> None:
     assert store.get(unknown) is None
     with pytest.raises(Missing, match="no dataset version"):
         store.rows(unknown)
+
+
+def unfinished(db: Database, rows: list[DatasetRow]) -> None:
+    """What a freeze leaves whose process ended after its first parts."""
+    store = DatasetStore(db)
+    store._append(rows, store.next_number(), 0, "owner")
+
+
+def test_rows_without_their_version_are_no_rows(db: Database, store: DatasetStore) -> None:
+    freeze(store, [row("e1", "test", "a")])
+    unfinished(db, [row("e2", "test", "b"), row("e3")])
+    assert store.placements() == {"e1": ("test", "a")} and store.holding(["e2", "e3"]) == {}
+    assert PersonalStore(db).frozen("guest:x") == [] and store.next_number() == 2
+    assert freeze(store, [row("e2", "train")]).id == "d2"
+    assert [(found.example_id, found.side) for found in store.rows("d2")] == [("e2", "train")]
+    assert store.placements() == {"e1": ("test", "a"), "e2": ("train", "g")}
+
+
+def test_what_a_killed_freeze_left_goes_with_a_proof(db: Database, store: DatasetStore) -> None:
+    freeze(store, [row("e1")])
+    unfinished(db, [row(f"x{n}") for n in range(7)])
+    assert (store.clear(by="flywheel"), store.clear(by="flywheel")) == (7, 0)
+    assert db.value("SELECT count(*) FROM dataset_rows") == 1
+    assert db.value("SELECT count(*) FROM erasures WHERE table_name = 'dataset_rows'") == 7
+    assert verify(db).ok
+
+
+def test_others_write_between_the_parts_of_a_freeze(
+    db: Database, store: DatasetStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "PART", 10)
+    talks = ConversationStore(db)
+    owned = talks.start(owner="o", task="chat", title="t", by="o")
+    done = threading.Event()
+
+    def chats() -> None:
+        while not done.wait(0.001):
+            talks.add_turn(conversation_id=owned.id, parent_id=None, role="user", content="hi", by="o")
+
+    chatting = threading.Thread(target=chats)
+    chatting.start()
+    freeze(store, [row(f"e{n}") for n in range(300)])
+    done.set()
+    chatting.join()
+    between = (
+        "seq BETWEEN (SELECT min(seq) FROM ledger WHERE table_name = 'dataset_rows') AND (SELECT max(seq) FROM ledger)"
+    )
+    assert db.value(f"SELECT count(*) FROM ledger WHERE table_name = 'turns' AND {between}") > 3
+    assert [found.position for found in store.rows("d1")] == list(range(300))
+
+
+def test_a_row_withdrawn_meanwhile_leaves_no_version_and_no_rows(db: Database, store: DatasetStore) -> None:
+    gone = {"id": new_id(), "table_name": "examples", "row_id": "e2", "row_hash": "h"}
+    db.write(lambda tx: tx.append("erasures", stamped(gone, "x", datetime.now(UTC))), by="x")
+    with pytest.raises(Stale, match="1 of these rows were withdrawn"):
+        freeze(store, [row("e1"), row("e2")])
+    assert store.list() == [] and db.value("SELECT count(*) FROM dataset_rows") == 0
