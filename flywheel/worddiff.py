@@ -12,8 +12,9 @@ Part = tuple[Op, str]
 WORDS = 3000
 # With more words than this the frequent ones no longer start a match: the comparison is cubic in repeated words.
 FEW = 300
-# A word carries the white space behind it: the parts then join to the whole texts, blank for blank.
-_WORD = re.compile(r"\s*\w+\s*|\s*[^\w\s]\s*|\s+")
+# A word carries the white space before it: the parts then join to the whole texts, blank for blank, and what is added at
+# the end leaves the word that was the last alone.
+_WORD = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
 
 
 def word_diff(old: str, new: str) -> list[Part]:

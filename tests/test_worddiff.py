@@ -20,10 +20,16 @@ def test_parts_join_to_both_texts(old: str, new: str) -> None:
 def test_only_the_changed_words_are_marked() -> None:
     parts = word_diff("SELECT count(*) FROM orders WHERE total > 5", "SELECT count(*) FROM orders WHERE total >= 5")
     assert parts == [
-        ("same", "SELECT count(*) FROM orders WHERE total "),
-        ("removed", "> "),
-        ("added", ">= "),
-        ("same", "5"),
+        ("same", "SELECT count(*) FROM orders WHERE total >"),
+        ("added", "="),
+        ("same", " 5"),
+    ]
+
+
+def test_what_is_added_at_the_end_leaves_the_last_word_alone() -> None:
+    assert word_diff("SELECT 1 FROM orders", "SELECT 1 FROM orders WHERE total > 9") == [
+        ("same", "SELECT 1 FROM orders"),
+        ("added", " WHERE total > 9"),
     ]
 
 

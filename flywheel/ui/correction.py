@@ -42,13 +42,10 @@ class CorrectionPanel:
             choices = [(say(f"reasons.{key}"), key) for key, _ in services.task.reasons]
             self._reasons = gr.CheckboxGroup(label=say("correction.reasons"), choices=choices, elem_id="reasons")
             self._noted = gr.HTML(elem_id="noted")
-            self._answer = gr.Textbox(
-                label=say("correction.label"),
-                info=say("correction.hint_sql") if is_sql else say("correction.hint"),
-                lines=3,
-                max_lines=14,
-                elem_id="corrected",
-            )
+            hint = say("correction.hint_sql") if is_sql else say("correction.hint")
+            # Not the box's `info`, which would become a part of its name.
+            gr.HTML(f'<p class="fw-when">{hint}</p>')
+            self._answer = gr.Textbox(label=say("correction.label"), lines=3, max_lines=14, elem_id="corrected")
             self._diff = gr.HTML(elem_id="difference")
             self._comment = gr.Textbox(
                 label=say("correction.comment"), lines=1, max_lines=4, max_length=2000, elem_id="comment"

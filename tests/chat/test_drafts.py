@@ -18,7 +18,7 @@ def test_difference_is_of_the_answer_and_the_text(app: App, drafts: Drafts) -> N
     turn = app.ask(ANN, COUNT).turn_id
     parts = drafts.diff(ANN, turn, f"{SQL} WHERE total > 9")
     assert "".join(words for op, words in parts if op != "added") == SQL
-    assert [words.strip() for op, words in parts if op == "added"] == ["orders WHERE total > 9"]
+    assert [words.strip() for op, words in parts if op == "added"] == ["WHERE total > 9"]
 
 
 @pytest.mark.parametrize("text", [SQL, f" {SQL}\n", f"```sql\n{SQL}\n```"])

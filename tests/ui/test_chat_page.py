@@ -116,7 +116,7 @@ def test_correction_is_asked_tried_sent_and_thanked(app: App, guest: Visitor) ->
     page.get_by_role("button", name="Yes").click()
     ask(page, "how many customers")
     page.get_by_role("button", name="Dislike", exact=True).click()
-    box = page.get_by_role("textbox", name="What should it have said")
+    box = page.get_by_role("textbox", name="Corrected answer", exact=True)
     expect(box).to_have_value(ANSWERS["how many customers"])
     box.fill("SELECT 4711 AS n")
     # The difference comes above the buttons and moves them: a click in that moment meets none.
@@ -140,11 +140,11 @@ def test_unchanged_correction_is_refused_in_words(guest: Visitor) -> None:
     page = guest.page
     ask(page, "how many customers")
     page.get_by_role("button", name="Dislike", exact=True).click()
-    expect(page.get_by_role("textbox", name="What should it have said")).to_have_value(ANSWERS["how many customers"])
+    expect(page.get_by_role("textbox", name="Corrected answer", exact=True)).to_have_value(ANSWERS["how many customers"])
     page.get_by_role("button", name="Send correction").click()
     expect(page.get_by_text("Change the answer, pick a reason")).to_be_visible()
     page.locator("#close-correction").click()
-    expect(page.get_by_role("textbox", name="What should it have said")).to_be_hidden()
+    expect(page.get_by_role("textbox", name="Corrected answer", exact=True)).to_be_hidden()
 
 
 def test_conversation_and_thumbs_survive_a_reload(app: App, guest: Visitor) -> None:

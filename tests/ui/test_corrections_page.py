@@ -42,7 +42,7 @@ def test_correcting_on_a_phone_from_thumb_to_waiting(app: App, phone: Visitor) -
     page.get_by_role("button", name="Dislike", exact=True).click()
     page.get_by_label("Wrong filter or period").click()
     expect(page.locator("#noted")).to_contain_text("Noted")
-    box = page.get_by_role("textbox", name="What should it have said")
+    box = page.get_by_role("textbox", name="Corrected answer", exact=True)
     box.fill("SELECT count(*) AS customers FROM customers WHERE name IS NOT NULL")
     expect(page.locator("#difference ins")).to_contain_text("WHERE name IS NOT NULL")
     page.get_by_role("button", name="Try it").click()

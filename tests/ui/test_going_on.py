@@ -23,7 +23,7 @@ def test_the_chat_goes_on_from_the_correction(app: App, browser: Browser, size: 
     box.fill(QUESTION)
     box.press("Enter")
     page.get_by_role("button", name="Dislike", exact=True).click()
-    corrected = page.get_by_role("textbox", name="What should it have said")
+    corrected = page.get_by_role("textbox", name="Corrected answer", exact=True)
     expect(corrected).to_have_value("SELECT count(*) AS customers FROM customers")
     corrected.fill(BETTER)
     # The difference comes above the buttons and moves them: a click in that moment meets none.

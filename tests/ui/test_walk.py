@@ -77,7 +77,7 @@ def test_a_word_is_taught_from_the_browser(app: App, browser: Browser) -> None:
 def correct(page: Page, sql: str) -> None:
     """Thumbs down, the right answer, sent: two clicks and what is typed."""
     page.get_by_role("button", name="Dislike").last.click()
-    box = page.get_by_role("textbox", name="What should it have said")
+    box = page.get_by_role("textbox", name="Corrected answer", exact=True)
     expect(box).to_have_value(re.compile("SELECT"))
     box.fill(sql)
     # The difference comes above the buttons and moves them: a click in that moment meets none.
