@@ -12,8 +12,8 @@ Part = tuple[Op, str]
 WORDS = 3000
 # With more words than this the frequent ones no longer start a match: the comparison is cubic in repeated words.
 FEW = 300
-# A word carries the white space before it: the parts then join to the whole texts, blank for blank, and what is added at
-# the end leaves the word that was the last alone.
+# A word carries the white space before it: the parts then join to the whole texts, and what is added at the end
+# leaves the word that was the last alone.
 _WORD = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
 
 

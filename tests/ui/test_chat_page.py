@@ -140,7 +140,9 @@ def test_unchanged_correction_is_refused_in_words(guest: Visitor) -> None:
     page = guest.page
     ask(page, "how many customers")
     page.get_by_role("button", name="Dislike", exact=True).click()
-    expect(page.get_by_role("textbox", name="Corrected answer", exact=True)).to_have_value(ANSWERS["how many customers"])
+    expect(page.get_by_role("textbox", name="Corrected answer", exact=True)).to_have_value(
+        ANSWERS["how many customers"]
+    )
     page.get_by_role("button", name="Send correction").click()
     expect(page.get_by_text("Change the answer, pick a reason")).to_be_visible()
     page.locator("#close-correction").click()
