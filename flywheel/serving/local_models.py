@@ -11,6 +11,7 @@ from typing import Any
 from flywheel.errors import Damaged, NotFound
 from flywheel.serving.engine import BASE_VERSION, AdapterSpec
 from flywheel.serving.local_layout import lay_out
+from flywheel.serving.local_norms import fuse_norms
 from flywheel.serving.local_trial import Memory, try_memory
 from flywheel.words.catalogue import say
 from storage.files import sha256_file
@@ -71,6 +72,7 @@ class Models:
             with torch.inference_mode(False):
                 model, tokenizer = load_base(self._base, self._revision, base_form)
                 lay_out(model)
+                fuse_norms(model)
             if self.tokenizer is None:
                 self.tokenizer, self.memory = tokenizer, try_memory(model)
             self._slots[base_form] = _Slot(model)
