@@ -13,6 +13,7 @@ from flywheel.errors import PUBLIC
 from flywheel.fresh import Fresh
 from flywheel.neighbours import clusters, normalise
 from flywheel.roles import Principal, Role, require
+from flywheel.words.below import words_of
 from storage.examples import Example, ExampleStore
 
 MOST_READ = 100_000
@@ -88,7 +89,7 @@ class Alike:
             try:
                 decided.done.append(decide(example_id, event))
             except PUBLIC as error:
-                decided.refused.append((example_id, str(error)))
+                decided.refused.append((example_id, words_of(error)))
         self._found.forget()
         return decided
 

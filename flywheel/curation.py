@@ -22,6 +22,7 @@ from flywheel.second_eyes import SecondEyes
 from flywheel.tasks.build import Task
 from flywheel.validity import Rules
 from flywheel.worddiff import word_diff
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 from storage.conversations import ConversationStore
 from storage.errors import Stale
@@ -200,7 +201,7 @@ class Curation:
                 else:
                     refused.append((example_id, say("review.approval_kept")))
             except PUBLIC as error:
-                refused.append((example_id, str(error)))
+                refused.append((example_id, words_of(error)))
         return approved, refused
 
     def problem(self, example: Example, completion: str) -> str | None:

@@ -20,6 +20,7 @@ from flywheel.rows import line
 from flywheel.splitting import SIDES
 from flywheel.steps import Step
 from flywheel.version import VERSION
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 from storage.datasets import DatasetRow, DatasetVersion
 from storage.hub import Hub
@@ -84,7 +85,7 @@ class DatasetPush:
             sha = yield from self._sent(hub, shown.version, shown.rows, where, there, public)
         except Exception as error:
             told = going_on(error, where)
-            words = str(told) if isinstance(told, PUBLIC) else type(told).__name__
+            words = words_of(told) if isinstance(told, PUBLIC) else type(told).__name__
             self._publications.end(attempt.id, "failed", reason=words, by=who.id)
             raise told from error
         done = self._publications.end(attempt.id, "published", commit=sha, tag=dataset, by=who.id)
@@ -124,7 +125,7 @@ class DatasetPush:
         words = say("push.published_before", version=version.id, repo=repo, sha=sha[:12])
         withdrawn = sum(row.withdrawn for row in self._datasets.rows(who, version.id)) - int(record.get("withdrawn", 0))
         if withdrawn > 0:
-            words += f" {withdrawn} of its rows were withdrawn since: delete the tag and its commit on the Hub."
+            words += f" {say('push.withdrawn_since', count=withdrawn)}"
         return Pushed(version.id, repo, "unchanged", words, known)
 
 

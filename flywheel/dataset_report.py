@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from flywheel.languages import METHOD, languages
+from flywheel.languages import languages
 from flywheel.splitting import SIDES
 from flywheel.tasks.statements import looks_like_sql
 from flywheel.validity import Message, Rules, surely_within
+from flywheel.words.below import is_said
+from flywheel.words.catalogue import say, say_count
 from storage.examples import Example
 from trainers.job import Job
 
@@ -23,8 +25,6 @@ RUN_TOKENS = Job.max_length
 """Tokens of a row that a run takes where nobody says otherwise."""
 BINS = 8
 MOST_KINDS = 12
-TOO_LONG = "it is too long for the base"
-SAME_PAIR = "the same pair as example"
 REFUSING = re.compile(
     r"^\W*(?:(?:i['’]?m|i am)\s+)?(?:very\s+)?(?:sorry|afraid|unable to)\b|"
     r"^\W*i\s+(?:can(?:['’]t|not)|can only|do not|don['’]t|won['’]t)\b|^\W*(?:leider|désolé|lo siento|mi dispiace)\b",
@@ -78,7 +78,7 @@ def report_of(
         },
         "labels": {"right": len(rows), "wrong": wrong},
         "languages": languages(_asked(row) for row in rows),
-        "language_method": METHOD,
+        "language_method": say("report.language_method"),
         "learnt": [dict(entry) for entry in learnt],
     }
 
@@ -112,13 +112,11 @@ def longer_than_a_run(rows: Sequence[Frozen], rules: Rules) -> list[str]:
     long = [length for length in lengths if length > RUN_TOKENS]
     if not long:
         return []
-    they = "1 row is" if len(long) == 1 else f"{len(long):,} rows are"
-    told = f"train with `max_length` set to {max(long)} (`--set max_length={max(long)}`)"
-    return [f"{they} longer than the {RUN_TOKENS} tokens that a run takes, which would refuse them; {told}"]
+    return [say_count("report.longer_than_run", len(long), limit=RUN_TOKENS, longest=max(long))]
 
 
 def _lengths(rows: Sequence[Frozen], refused: Mapping[str, str], rules: Rules) -> dict[str, Any]:
-    too_long = sum(reason.startswith(TOO_LONG) for reason in refused.values())
+    too_long = sum(is_said("invalid.too_long", reason) for reason in refused.values())
     told: dict[str, Any] = {"limit": rules.max_tokens, "too_long": too_long, "of": len(rows), "measured": 0}
     part = rows[:MEASURED]
     whole = [[*row.prompt, {"role": "assistant", "content": row.completion}] for row in part]
@@ -127,7 +125,7 @@ def _lengths(rows: Sequence[Frozen], refused: Mapping[str, str], rules: Rules) -
     elif rules.count is not None:
         lengths = sorted(rules.count(row.prompt, row.completion) for row in part)
     else:
-        return told | {"why_not": "the base's tokenizer is at another server"}
+        return told | {"why_not": say("report.tokenizer_elsewhere")}
     if not lengths:
         return told
     at = {"shortest": 0, "median": len(lengths) // 2, "p95": len(lengths) * 95 // 100, "longest": len(lengths) - 1}
@@ -146,7 +144,7 @@ def _duplicates(rows: Sequence[Frozen], refused: Mapping[str, str]) -> dict[str,
     groups = Counter(row.group_key for row in rows)
     large = [size for size in groups.values() if size > 1]
     return {
-        "same_pair": sum(reason.startswith(SAME_PAIR) for reason in refused.values()),
+        "same_pair": sum(is_said("freeze.same_pair", reason) for reason in refused.values()),
         "groups": len(large),
         "rows_in_groups": sum(large),
         "largest_group": max(large, default=0),

@@ -255,7 +255,7 @@ class Datasets:
         version = self._get(who, dataset)
         problems = verify_manifest(self._home.dataset_dir(version.id))
         if _content_hash(self._store.rows(version.id)) != version.content_hash:
-            problems.append("its rows in the database are not those that were frozen")
+            problems.append(say("error.dataset.rows_differ"))
         if problems:
             raise Damaged(say("error.dataset.damaged", dataset=version.id, problems="; ".join(problems)))
 

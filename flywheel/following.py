@@ -19,6 +19,7 @@ from flywheel.errors import FlywheelError
 from flywheel.roles import SYSTEM
 from flywheel.scoring import Scoring
 from flywheel.serving.engine import BASE_VERSION
+from flywheel.words.catalogue import say
 from storage.database import Database
 from storage.home import Home
 from storage.runs import Run, RunStore
@@ -97,7 +98,7 @@ class Follower:
             if cancel.exists():
                 _urge(pid, time.time() - cancel.stat().st_mtime)
         elif cancel.exists():
-            self._end(run, "cancelled", "Cancelled on request.")
+            self._end(run, "cancelled", say("train.why.cancelled"))
         else:
             signal_number = self._programs.killed_by(folder, run.state == "evaluating")
             self._end(run, "interrupted", _reason(run, _how_it_died(signal_number)))
@@ -140,7 +141,7 @@ class Follower:
             return
         with self._changing:
             if (self._home.run_dir(run.number) / CANCEL).exists():
-                self._end(run, "cancelled", "Cancelled on request.")
+                self._end(run, "cancelled", say("train.why.cancelled"))
             else:
                 self._end(run, "finished", None)
 
@@ -158,18 +159,15 @@ def _outcome(folder: Path) -> Outcome | None:
 def _reason(run: Run, reason: str) -> str:
     if run.version is None:
         return reason[:1].upper() + reason[1:]
-    return f"{run.version} is trained, but could not be scored: {reason}"
+    return say("train.why.not_scored", version=run.version, reason=reason)
 
 
 def _how_it_died(signal_number: int | None) -> str:
     if signal_number == signal.SIGKILL:
-        return (
-            "its program was killed (signal 9), as a machine does that runs out of memory. Resume it, or start "
-            "a new run with a lower `batch_size` or `max_length`."
-        )
+        return say("train.why.killed")
     if signal_number is not None:
-        return f"its program was ended by signal {signal_number}. Resume it."
-    return "its program ended without saying how. Resume it."
+        return say("train.why.signal", signal=signal_number)
+    return say("train.why.silent")
 
 
 def _urge(pid: int, waited: float) -> None:

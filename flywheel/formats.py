@@ -13,6 +13,7 @@ from flywheel import guanaco
 from flywheel.messages import messages_of, shown
 from flywheel.tags import tags_in
 from flywheel.validity import Message
+from flywheel.words.catalogue import say
 
 FORMATS = ("openai", "prompt-completion", "sharegpt", "alpaca", "guanaco", "csv", "parquet", "dpo", "kto")
 READ_ONLY = ("open-webui", "question")
@@ -92,11 +93,11 @@ def from_row(row: Any, format: str) -> Pair:
     Other keys of the row are left alone: files carry ids and sources.
     """
     if not isinstance(row, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError(say("row.no_object"))
     for offered in ("tools", "functions"):
         # Trained without them, the answer would be taught to another question. Some files hold an empty list as text.
         if row.get(offered) and str(row[offered]).strip() != "[]":
-            raise ValueError(f"it offers `{offered}` to the model, and only text can be used")
+            raise ValueError(say("row.offers", offered=offered))
     if format == "parquet" or (format == "csv" and "prompt" not in row):
         format = format_of(row)
     return replace(_READERS[format](row), tags=tags_in(row, format))
@@ -138,23 +139,21 @@ def _openai(row: dict[str, Any]) -> Pair:
 
 def _conversation(messages: list[Message], key: str) -> Pair:
     if not messages or messages[-1]["role"] != "assistant":
-        raise ValueError(f"the last of the `{key}` is not by `assistant`")
+        raise ValueError(say("row.last_not_assistant", key=key))
     return Pair(messages[:-1], messages[-1]["content"])
 
 
 def _sharegpt(row: dict[str, Any]) -> Pair:
     said = row.get("conversations")
     if not isinstance(said, list):
-        raise ValueError("`conversations` is no list of messages")
+        raise ValueError(say("row.no_messages", key="conversations"))
     messages = []
     for number, one in enumerate(said, 1):
         if not isinstance(one, dict) or not isinstance(one.get("from", one.get("role")), str):
-            raise ValueError(f"message {number} of `conversations` is no object with `from` and `value`")
+            raise ValueError(say("row.no_from", number=number))
         name = one.get("from", one.get("role"))
         if name not in FROM_SHAREGPT:
-            raise ValueError(
-                f"message {number} of `conversations` is from `{shown(name)}`; use `system`, `human` or `gpt`"
-            )
+            raise ValueError(say("row.from_whom", number=number, name=shown(name)))
         messages.append({**one, "role": FROM_SHAREGPT[name], "content": one.get("value", one.get("content"))})
     system = row.get("system")
     if isinstance(system, str) and system and not (messages and messages[0]["role"] == "system"):
@@ -167,10 +166,10 @@ def _alpaca(row: dict[str, Any]) -> Pair:
     messages = [{"role": "system", "content": texts["system"]}] if texts["system"] else []
     history = row.get("history") or []
     if not isinstance(history, list):
-        raise ValueError("`history` is no list of pairs")
+        raise ValueError(say("row.no_pairs", key="history"))
     for number, pair in enumerate(history, 1):
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
-            raise ValueError(f"entry {number} of `history` is no pair of texts")
+            raise ValueError(say("row.no_pair", number=number, key="history"))
         messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
     asked = "\n".join(text for text in (texts["instruction"], texts["input"]) if text)
     return Pair([*messages, {"role": "user", "content": asked}], _text(row, "output"))
@@ -181,14 +180,14 @@ def _text(row: dict[str, Any], key: str, *, optional: bool = False) -> str:
     if value is None and optional:
         return ""
     if not isinstance(value, str):
-        raise ValueError(f"it has no `{key}`" if value is None else f"`{key}` is no text")
+        raise ValueError(say("row.has_no", key=key) if value is None else say("row.no_text", key=key))
     return value
 
 
 def _pair(row: dict[str, Any]) -> Pair:
     missing = [key for key in ("prompt", "completion") if key not in row]
     if missing:
-        raise ValueError(f"it has no `{missing[0]}`")
+        raise ValueError(say("row.has_no", key=missing[0]))
     return Pair(_prompt(row["prompt"]), _said(row["completion"], "completion"))
 
 
@@ -201,7 +200,7 @@ def _cells(row: dict[str, Any]) -> Pair:
 def _dpo(row: dict[str, Any]) -> Pair:
     missing = [key for key in ("chosen", "rejected") if key not in row]
     if missing:
-        raise ValueError(f"it has no `{missing[0]}`")
+        raise ValueError(say("row.has_no", key=missing[0]))
     if "prompt" in row:
         prompt = _prompt(row["prompt"])
         return Pair(prompt, _answer(row, "chosen", prompt), _answer(row, "rejected", prompt))
@@ -215,7 +214,7 @@ def _answer(row: dict[str, Any], key: str, prompt: list[Message]) -> str:
     if isinstance(value, list) and len(value) > 1:
         whole = _conversation(messages_of(value, key), key)
         if whole.prompt != prompt:
-            raise ValueError(f"`{key}` is a conversation with another prompt")
+            raise ValueError(say("row.other_prompt", key=key))
         return whole.completion
     return _said(value, key)
 
@@ -223,7 +222,7 @@ def _answer(row: dict[str, Any], key: str, prompt: list[Message]) -> str:
 def _kto(row: dict[str, Any]) -> Pair:
     pair, label = _pair(row), row.get("label")
     if not isinstance(label, bool):
-        raise ValueError("`label` is neither true nor false")
+        raise ValueError(say("row.no_label", key="label"))
     return Pair(pair.prompt, pair.completion, label=label)
 
 
@@ -244,7 +243,7 @@ def _open_webui(row: dict[str, Any]) -> Pair:
             path.append(turns[at])
             at = turns[at].get("parentId")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"it is no rating of a message with its conversation ({shown(error)} is missing)") from error
+        raise ValueError(say("row.no_rating", missing=shown(error))) from error
     said = _conversation(messages_of(path[::-1], "history"), "history")
     return Pair(said.prompt, said.completion, label=rating > 0)
 
@@ -264,7 +263,7 @@ def _said(value: Any, key: str) -> str:
         return value
     answer = messages_of(value, key)
     if len(answer) != 1 or answer[0]["role"] != "assistant":
-        raise ValueError(f"the `{key}` is not one message by `assistant`")
+        raise ValueError(say("row.not_one", key=key))
     return answer[0]["content"]
 
 

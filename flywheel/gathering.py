@@ -12,7 +12,7 @@ from typing import Any, cast
 from flywheel import leakguard
 from flywheel.errors import Conflict, InvalidInput
 from flywheel.guarding import Withheld, unguarded
-from flywheel.leakguard import PINNED_ITSELF, Asked, Reserved, question
+from flywheel.leakguard import Asked, Reserved, question
 from flywheel.neighbours import normalise
 from flywheel.redaction.pairs import private
 from flywheel.rows import as_sent, content_of, why_unusable
@@ -99,7 +99,7 @@ def gather(
         refused[id] = held.reason
         del usable[id]
     for id in _too_many_synthetic(usable.values()):
-        refused[id] = "synthetic rows are at most as many as all others"
+        refused[id] = say("freeze.too_synthetic")
         del usable[id]
     kept, twins = _collapse(usable.values())
     # Rows of earlier versions that are out now still bind what resembles them.
@@ -127,7 +127,7 @@ def _kept_from_learning(usable: Mapping[str, _Candidate], pins: Collection[str],
     for id, candidate in usable.items():
         if (candidate.entry.fixed or candidate.entry.placed) == "test":
             continue
-        reason = PINNED_ITSELF if id in pins else tested.why(candidate.entry.text)
+        reason = say("freeze.pinned") if id in pins else tested.why(candidate.entry.text)
         if reason:
             found[id] = reason
     return found
@@ -149,7 +149,7 @@ def _too_many_synthetic(candidates: Iterable[_Candidate]) -> list[str]:
 def _held_back(example: Example) -> str | None:
     """Personal data and secrets that nobody gave a reason to keep: an import may come approved and unseen."""
     held = None if example.reason else private(example.prompt, example.completion)
-    return f"{held}: redact it, or approve it with a reason" if held else None
+    return say("freeze.personal", held=held) if held else None
 
 
 def _candidate(example: Example, placements: Placements, task: Task, rules: Rules, *, live: bool = True) -> _Candidate:
@@ -181,7 +181,7 @@ def _collapse(candidates: Iterable[_Candidate]) -> tuple[list[_Candidate], dict[
         if twin is None:
             kept[(*same, bound)] = candidate
         else:
-            twins[entry.id] = f"the same pair as example `{twin.entry.id}`, which is kept"
+            twins[entry.id] = say("freeze.same_pair", example=twin.entry.id)
     return list(kept.values()), twins
 
 

@@ -7,6 +7,8 @@ which other programs leave alone.
 from collections.abc import Sequence
 from typing import Any
 
+from flywheel.words.catalogue import say
+
 Message = dict[str, str]
 SAID = "said"
 _NAMES = {"user": "Human", "assistant": "Assistant", "system": "System"}
@@ -33,5 +35,5 @@ def messages_in(text: str) -> list[Message]:
         else:
             messages.append({"role": _ROLES[name], "content": said})
     if parts[0].strip() or not messages:
-        raise ValueError("its `text` does not begin with `### Human:`")
+        raise ValueError(say("row.no_human", begin="### Human:"))
     return [{**message, "content": message["content"].strip()} for message in messages]

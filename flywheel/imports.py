@@ -182,7 +182,7 @@ class _Reading:
                 for number, pair in some:
                     self._take(number, pair, judged)
                     if len(self._report.bad) >= MOST_BAD:
-                        self._bad(number, f"that are {MOST_BAD:,} bad rows; nothing after this one was read")
+                        self._bad(number, say("row.too_many_bad", most=f"{MOST_BAD:,}"))
                         break
                 else:
                     self._store(all_but=1)
@@ -241,7 +241,7 @@ class _Reading:
     def _problem(self, pair: Pair) -> str | None:
         length = _length(pair)
         if length > MOST_CHARACTERS:
-            return f"it is too long for any base: {length:,} characters, and at most {MOST_CHARACTERS:,} are taken"
+            return say("row.too_long", length=f"{length:,}", most=f"{MOST_CHARACTERS:,}")
         return why_unusable(self._task, pair.prompt, pair.completion, self._rules)
 
     def _judge(self, some: Sequence[tuple[int, Pair | str]], problems: Problems) -> Mapping[str, str | None]:
@@ -278,7 +278,7 @@ class _Reading:
         """What should not be said belongs to the right answer just before it."""
         last = self._good[-1] if self._good else None
         if last is None or last.answer is not None or list(last.prompt) != pair.prompt:
-            self._bad(number, "it says only what should not be said, and the row before is no right answer to it")
+            self._bad(number, say("row.only_wrong"))
         elif last.completion != pair.completion:
             self._good[-1] = replace(last, answer=pair.completion)
 

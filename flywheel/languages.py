@@ -7,7 +7,6 @@ enough small words are `undetermined`, which is most of what is only names and n
 import re
 from collections.abc import Iterable
 
-METHOD = "by script and common small words (a heuristic; short texts stay undetermined)"
 UNDETERMINED = "undetermined"
 SCRIPTS = (
     ("Japanese", re.compile(r"[\u3040-\u30ff]")),

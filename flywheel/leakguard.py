@@ -11,7 +11,6 @@ from flywheel.neighbours import normalise
 from flywheel.validity import Message
 from flywheel.words.catalogue import say
 
-PINNED_ITSELF = "it is a pinned test, which is never trained on"
 SHOWN = 5
 
 

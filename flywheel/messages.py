@@ -6,30 +6,31 @@ Pure. Knows no format.
 from typing import Any
 
 from flywheel.validity import Message
+from flywheel.words.catalogue import say
 
 
 def messages_of(value: Any, key: str) -> list[Message]:
     """A list of messages with text contents. Raises ValueError naming what is none."""
     if not isinstance(value, list):
-        raise ValueError(f"`{key}` is no list of messages")
+        raise ValueError(say("row.no_messages", key=key))
     return [_message(message, number, key) for number, message in enumerate(value, 1)]
 
 
 def _message(message: Any, number: int, key: str) -> Message:
-    name = f"message {number} of `{key}`"
+    name = say("row.message", number=number, key=key)
     if not isinstance(message, dict):
-        raise ValueError(f"{name} is no object with `role` and `content`")
+        raise ValueError(say("row.no_role", name=name))
     for unusable in ("tool_calls", "function_call", "audio"):
         if message.get(unusable):
-            raise ValueError(f"{name} has `{unusable}`, and only text can be used")
+            raise ValueError(say("row.unusable", name=name, what=unusable))
     role, content = message.get("role"), message.get("content")
     if role not in ("system", "user", "assistant"):
-        raise ValueError(f"{name} has the role `{shown(role)}`; use `system`, `user` or `assistant`")
+        raise ValueError(say("row.role", name=name, role=shown(role)))
     parts = content if isinstance(content, list) else ()
     if any(isinstance(part, dict) and "image" in str(part.get("type")) for part in parts):
-        raise ValueError(f"{name} has an image, and only text can be used")
+        raise ValueError(say("row.image", name=name))
     if not isinstance(content, str):
-        raise ValueError(f"{name} has a content that is no text, and only text can be used")
+        raise ValueError(say("row.content", name=name))
     return {"role": role, "content": content}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from flywheel.base_model import BaseModel
 from flywheel.errors import InvalidInput
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 from trainers.job import Job, JobError, Replay, preset
 from trainers.weights import no_four_bit
@@ -74,7 +75,7 @@ def plan(
             **fields,
         )
     except JobError as error:
-        raise InvalidInput(str(error)) from error
+        raise InvalidInput(words_of(error)) from error
 
 
 def limits() -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from flywheel.errors import PUBLIC, FlywheelError, LimitReached, NotFound, TooMany
 from flywheel.texts import escaped
+from flywheel.words.below import words_of
 from storage.errors import BadValue, DiskFull, Missing, Stale, Unwritten
 
 PREFIX = "/v1"
@@ -80,10 +81,10 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, LimitReached):
-        return Problem(error.status, str(error), wait_s=error.wait_s)
+        return Problem(error.status, words_of(error), wait_s=error.wait_s)
     if isinstance(error, PUBLIC):
         code = "queue_full" if isinstance(error, TooMany) else "turn_not_found" if isinstance(error, NotFound) else None
-        return Problem(_status(error), str(error), code=code)
+        return Problem(_status(error), words_of(error), code=code)
     log.error("a request failed", exc_info=error)
     return Problem(500, "The request failed here, and the log of the app says why. Try again; if it stays, report it.")
 

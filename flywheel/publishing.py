@@ -29,6 +29,7 @@ from flywheel.roles import Principal, Role, require
 from flywheel.standing import VersionView
 from flywheel.steps import Step
 from flywheel.versions import Versions
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 from storage.hub import Hub
 from storage.publications import Publication, PublicationStore
@@ -161,7 +162,7 @@ class Publishing:
 
     def _fail(self, error: Exception) -> None:
         assert self._progress is not None
-        self._progress = replace(self._progress, state="failed", words=str(error), fraction=None, error=error)
+        self._progress = replace(self._progress, state="failed", words=words_of(error), fraction=None, error=error)
 
     def _tell(self, words: str, fraction: float | None = None) -> None:
         if self._closing.is_set():
@@ -187,7 +188,7 @@ class Publishing:
             sha = self._sent(hub, order, there)
         except Exception as error:
             told = going_on(error, order.repo)
-            words = str(told) if isinstance(told, PUBLIC) else type(told).__name__
+            words = words_of(told) if isinstance(told, PUBLIC) else type(told).__name__
             self._publications.end(attempt.id, "failed", reason=words, by=order.who.id)
             raise told from error
         return self._recorded(order, attempt, sha, "published")

@@ -78,7 +78,7 @@ def _lines(file: IO[bytes]) -> Rows:
         number += 1
         if len(raw) == MOST_LINE and not raw.endswith(b"\n"):
             start += len(raw) + _skip_line(file)
-            yield number, ValueError(f"it is longer than {MOST_LINE / 1e6:.0f} MB")
+            yield number, ValueError(say("row.longer", most=f"{MOST_LINE / 1e6:.0f}"))
             continue
         if raw.strip():
             yield number, _json(raw.removesuffix(b"\n"), start)
@@ -98,11 +98,11 @@ def _json(raw: bytes, start: int) -> Any:
     try:
         return json.loads(raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
     except UnicodeDecodeError as error:
-        return ValueError(f"it is not UTF-8: byte {raw[error.start]:#04x} at offset {start + error.start} of the file")
+        return ValueError(say("row.not_utf8_at", byte=f"{raw[error.start]:#04x}", offset=start + error.start))
     except json.JSONDecodeError as error:
-        return ValueError(f"it is not one whole JSON object (column {error.colno}: {error.msg})")
+        return ValueError(say("row.not_whole", column=error.colno, reason=error.msg))
     except RecursionError:
-        return ValueError("it is nested too deeply")
+        return ValueError(say("row.too_deep"))
     except ValueError as error:
         return ValueError(str(error))
 
@@ -112,12 +112,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key `{shown(twice)}` stands there twice")
+        raise ValueError(say("row.twice", key=shown(twice)))
     return made
 
 
 def _no_number(name: str) -> Any:
-    raise ValueError(f"it holds `{name}`, which is no JSON")
+    raise ValueError(say("row.no_json", what=name))
 
 
 def _table(file: IO[bytes], name: str) -> Rows:
@@ -137,7 +137,7 @@ def _table(file: IO[bytes], name: str) -> Rows:
             if any(cells):
                 yield reader.line_num, _not_utf8(cells) or row
     except csv.Error as error:
-        yield reader.line_num, ValueError(f"it is no table row ({error}); nothing after it was read")
+        yield reader.line_num, ValueError(say("row.no_table_row", reason=error))
 
 
 def _texts(file: IO[bytes]) -> Iterator[str]:
@@ -149,5 +149,5 @@ def _not_utf8(cells: list[str]) -> ValueError | None:
     """A byte that is no UTF-8 makes its own row bad, and no other."""
     for cell in cells:
         if not cell.isascii() and (wrong := next((c for c in cell if "\udc80" <= c <= "\udcff"), None)):
-            return ValueError(f"it is not UTF-8: byte {ord(wrong) - 0xDC00:#04x}")
+            return ValueError(say("row.not_utf8", byte=f"{ord(wrong) - 0xDC00:#04x}"))
     return None

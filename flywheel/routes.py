@@ -35,6 +35,7 @@ from flywheel.rest.routes import rest_routes
 from flywheel.results import Results
 from flywheel.roles import SYSTEM, Principal, Role
 from flywheel.services import Services
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 
 WRONG_TOKEN_DELAY_S = 0.5
@@ -111,7 +112,7 @@ class _Edge:
                 who = self._services.identity.enter(token)
         except Forbidden as error:
             await asyncio.sleep(WRONG_TOKEN_DELAY_S)
-            return HTMLResponse(PAGE.format(words=escape(str(error))), 401)
+            return HTMLResponse(PAGE.format(words=escape(words_of(error))), 401)
         headers = {"Set-Cookie": self._services.identity.cookie(who), "Cache-Control": "no-store"}
         return RedirectResponse("/", 303, headers)
 
@@ -121,7 +122,7 @@ class _Edge:
         try:
             csv = await self._room.short(lambda: self._results.csv(who, turn_id))
         except NotFound as error:
-            return PlainTextResponse(str(error), 404)
+            return PlainTextResponse(words_of(error), 404)
         headers = {"Content-Disposition": f'attachment; filename="{turn_id}.csv"', "Cache-Control": "no-store"}
         # Spreadsheets take a file for UTF-8 only by this mark.
         return Response(f"\ufeff{csv}", headers=headers, media_type="text/csv")

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from flywheel.neighbours import SHARED, Neighbours, words
+from flywheel.words.catalogue import say
 
 Side = Literal["train", "validation", "test"]
 SIDES: tuple[Side, ...] = get_args(Side)
@@ -81,7 +82,7 @@ def _without_tested(entries: Sequence[Entry], result: Split) -> Split:
         place = result.placements.get(entry.id)
         if place is not None and place.side != "test" and entry.text in tested:
             del result.placements[entry.id]
-            result.left_out[entry.id] = "the same question was a test row"
+            result.left_out[entry.id] = say("freeze.was_test")
     return result
 
 
@@ -121,7 +122,7 @@ class _Splitting:
             self._join(i, {root for root in self._relatives(i) if self.side[root] == self.side[i]})
         for i in new:
             if side := held_out.get(self.entries[i].text):
-                self.result.left_out[self.entries[i].id] = f"a row fixed for `{side}` asks the same question"
+                self.result.left_out[self.entries[i].id] = say("freeze.fixed_asks", side=side)
             else:
                 # The same question goes with it: drawn to another side it would be trained and tested.
                 self.side[i] = "train" if self.entries[i].text in trained else None
@@ -138,7 +139,7 @@ class _Splitting:
             if entry.fixed is None or not entry.live:
                 continue
             if entry.fixed != "test" and entry.placed is None and entry.text in once_tested:
-                self.result.left_out[entry.id] = "an earlier version held the same question out for testing"
+                self.result.left_out[entry.id] = say("freeze.held_out")
                 continue
             self.result.placements[entry.id] = Placement(entry.fixed, entry.group or f"fixed-{_hash(entry.text)}")
 
@@ -146,8 +147,8 @@ class _Splitting:
         relatives = self._relatives(i)
         sides = {side for root in relatives | {i} if (side := self.side[root])}
         if len(sides) > 1:
-            named = " and ".join(f"`{side}`" for side in SIDES if side in sides)
-            self.result.left_out[self.entries[i].id] = f"it belongs with rows of {named}, and would join the two sides"
+            named = f" {say('words.and')} ".join(f"`{side}`" for side in SIDES if side in sides)
+            self.result.left_out[self.entries[i].id] = say("freeze.bridges", sides=named)
             return
         self._join(i, relatives)
 
@@ -236,13 +237,10 @@ def policy_words(result: Split) -> str:
     """What was done, for the version's record."""
     shares = result.shares
     if shares == SHARES_WITH_HELD_OUT:
-        how = f"{ENOUGH_HELD_OUT} or more rows are fixed for test, so the others go to train and validation, 90/10"
+        how = say("freeze.policy_held_out", most=ENOUGH_HELD_OUT)
     else:
-        how = "rows go to train, validation and test, 70/10/20"
-    return (
-        f"{how.capitalize()}, by the hash of their group. A group is a conversation, joined with questions that share "
-        f"{float(SHARED):.0%} of their words; a row keeps the side it once had."
-    )
+        how = say("freeze.policy")
+    return say("freeze.policy_groups", how=how, share=f"{float(SHARED):.0%}")
 
 
 def _bound(entry: Entry) -> Side | None:

@@ -23,6 +23,7 @@ from flywheel.tasks.build import Task
 from flywheel.tasks.sql import SqlTask
 from flywheel.teacher import Teacher, Unanswered
 from flywheel.validity import Rules
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 from storage.examples import ExampleStore, NewExample
 from storage.home import Home
@@ -144,7 +145,7 @@ class _Work:
                 try:
                     paid = self._ask(key, messages)
                 except Unavailable as error:
-                    self.made.failed, stop = True, str(error)
+                    self.made.failed, stop = True, words_of(error)
                     break
                 refusals = 0 if paid.text else refusals + 1
             elif not paid.stored:
@@ -161,7 +162,7 @@ class _Work:
             told = self._teacher.ask(messages, temperature=WARMTH)
             paid = Paid(told.tokens, told.text)
         except Unanswered as error:
-            self._left["the teacher refused"] += 1
+            self._left[say("synthesis.refused")] += 1
             paid = Paid(error.tokens, None, stored=True)
         self.made.tokens += paid.tokens
         self.journal.write(key, paid)
@@ -171,7 +172,7 @@ class _Work:
         """Store what of an answer passes every check."""
         read = read_pairs(paid.text or "")
         if read.broken:
-            self._left["it is no whole pair"] += read.broken
+            self._left[say("synthesis.no_pair")] += read.broken
         room = self._wish.count - self.made.before - self.made.added
         rows: list[NewExample] = []
         for question, answer in read.pairs:
@@ -192,36 +193,36 @@ class _Work:
     def _problem(self, prompt: list[dict[str, str]], answer: str) -> str | None:
         """Why a pair is no row, without the values in it."""
         if _said(prompt) in self._known:
-            return "the same question is here already"
+            return say("synthesis.known")
         answer = self._task.completion(answer)
         if why_unusable(self._task, prompt, answer, self._rules):
-            return "it cannot be trained on"
+            return say("synthesis.unusable")
         if not isinstance(self._task, SqlTask):
             return None
         outcome = self._task.outcome(answer)
         if outcome.sql is None:
-            return "the answer is no SQL" if self._wish.source == "schema" else None
+            return say("synthesis.no_sql") if self._wish.source == "schema" else None
         if not outcome.accepted:
-            return "the guard refuses the statement"
+            return say("synthesis.guarded")
         if outcome.error is not None:
-            return "the statement fails"
+            return say("synthesis.fails")
         empty = not outcome.rows or all(value is None for row in outcome.rows for value in row)
-        return "the statement finds nothing" if empty else None
+        return say("synthesis.finds_nothing") if empty else None
 
     def _why_stop(self, number: int, refusals: int) -> str:
         wish, made = self._wish, self.made
         if made.before + made.added >= wish.count:
             return "done"
         if made.calls >= wish.calls:
-            return f"the budget of {wish.calls} requests is spent"
+            return say("synthesis.calls_spent", count=wish.calls)
         if made.tokens >= wish.tokens:
-            return f"the budget of {wish.tokens:,} tokens is spent"
+            return say("synthesis.tokens_spent", count=f"{wish.tokens:,}")
         if refusals >= MOST_REFUSALS:
-            return f"`{self._teacher.name}` refused {refusals} requests one after the other"
+            return say("synthesis.keeps_refusing", teacher=self._teacher.name, count=refusals)
         if wish.source == "documents" and number >= len(self._fillings):
-            return "every part of the documents was asked about"
+            return say("synthesis.all_parts")
         if number >= len(self.journal.paid) + wish.calls:
-            return "no other request can be made of these rows"
+            return say("synthesis.no_more")
         return ""
 
     def _sources(self) -> list[str]:

@@ -120,7 +120,7 @@ def _length_problem(prompt: list[Message], completion: str, rules: Rules) -> str
         return None
     tokens = rules.count(prompt, completion)
     if tokens > rules.max_tokens:
-        return f"it is too long for the base: {tokens:,} tokens, and at most {rules.max_tokens:,} fit"
+        return say("invalid.too_long", tokens=f"{tokens:,}", most=f"{rules.max_tokens:,}")
     return None
 
 

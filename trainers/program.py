@@ -74,8 +74,8 @@ def conduct(run_dir: Path, folder: Path, work: Callable[[Stop], dict[str, str]],
             stop.check()
             facts = work(stop)
             state, reason, code = "finished", "", FINISHED
-        except Cancelled:
-            state, reason, code = "cancelled", "Cancelled on request.", CANCELLED
+        except Cancelled as error:
+            state, reason, code = "cancelled", explain(error), CANCELLED
         except Exception as error:  # the outermost edge: whatever went wrong becomes the outcome
             if not isinstance(error, JobError | TrainingError):
                 traceback.print_exc()
@@ -117,6 +117,8 @@ def _signals(stop: Stop) -> Iterator[None]:
 def explain(error: Exception) -> str:
     """What went wrong, in words for the person who started the run."""
     text = str(error).strip()
+    if isinstance(error, Cancelled):
+        return "Cancelled on request."
     if isinstance(error, JobError | TrainingError):
         return text
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:

@@ -22,6 +22,7 @@ from flywheel.serving.local_loop import Item, Loop, Warm
 from flywheel.serving.local_models import Models
 from flywheel.serving.pieces import Decode, Pieces
 from flywheel.serving.texts import Texts
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 
 MOST_WAITING = 64
@@ -199,7 +200,7 @@ class LocalEngine:
         try:
             loop = self._load()
         except PUBLIC as error:
-            self._ready = (False, str(error))
+            self._ready = (False, words_of(error))
         except Exception as error:
             if not self._closed:
                 log.error("loading %s failed", self._base, exc_info=error)
@@ -253,9 +254,9 @@ class LocalEngine:
         where = f"on {model.device} in {str(model.dtype).removeprefix('torch.')}"
         where += f" ({note})" if note else ""
         if self._context < written:
-            where += f"; it reads {self._context} tokens of {written}, for which there is memory"
+            where += f"; {say('model.reads_less', context=self._context, written=written)}"
         if models.memory.apart:
-            where += f"; answers take turns and share no step, because {models.memory.apart}"
+            where += f"; {say('model.take_turns', why=models.memory.apart)}"
         log.info("%s is ready %s after %.1f s", self._base, where, time.monotonic() - began)
         if not self._closed:
             self._ready = (True, f"`{self._base}` answers {where}")

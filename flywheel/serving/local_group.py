@@ -13,13 +13,14 @@ from flywheel.errors import PUBLIC
 from flywheel.serving.engine import AdapterSpec
 from flywheel.serving.local_batch import Rows, SharedRows, SingleRows, read_prompts
 from flywheel.serving.local_decode import Row, draw
+from flywheel.words.below import words_of
+from flywheel.words.catalogue import say
 
 MOST_ROWS = 16
 MOST_READ, LEAST_READ = 512, 16
 """Tokens of prompts read at once; a request to stop is heard in between."""
 STALL_S = 0.05
 """Reading holds up those who are being answered by about this long at a time."""
-FAILED = "The model failed while it answered, and the log says why. Ask again; if it stays, restart."
 log = logging.getLogger(__name__)
 
 
@@ -127,10 +128,10 @@ class Group:
             try:
                 goes_on = self._rows[place].take(*drawn[place - first])
             except PUBLIC as error:
-                self._end(place, str(error))
+                self._end(place, words_of(error))
             except Exception:
                 log.exception("answering with %s failed", self.version)
-                self._end(place, FAILED)
+                self._end(place, say("error.model.failed"))
             else:
                 if not goes_on:
                     self._end(place)
@@ -146,5 +147,5 @@ class Group:
             row.finish(self._form, error)
         except Exception:
             log.exception("ending an answer with %s failed", self.version)
-            row.finish(self._form, FAILED)
+            row.finish(self._form, say("error.model.failed"))
         self._ended(row)

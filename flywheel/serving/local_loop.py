@@ -15,8 +15,9 @@ from queue import Empty, SimpleQueue
 from flywheel.errors import PUBLIC, Unavailable
 from flywheel.serving.local_batch import room
 from flywheel.serving.local_decode import Row
-from flywheel.serving.local_group import FAILED, MOST_ROWS, Group, Pace
+from flywheel.serving.local_group import MOST_ROWS, Group, Pace
 from flywheel.serving.local_models import Models
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 
 SLICE_S = 0.03
@@ -119,10 +120,10 @@ class Loop:
         try:
             (group or self._open(row.version)).add(row)
         except PUBLIC as error:
-            self._refuse(row, str(error))
+            self._refuse(row, words_of(error))
         except Exception:
             log.exception("loading %s failed", row.version)
-            self._refuse(row, FAILED)
+            self._refuse(row, say("error.model.failed"))
 
     def _open(self, version: str) -> Group:
         spec = self._models.find(version)
@@ -149,10 +150,10 @@ class Loop:
             model = self._models.select(group.version, group.spec, keep=self._groups)
             group.turn(model, alone=len(self._groups) == 1)
         except PUBLIC as error:
-            group.fail(str(error))
+            group.fail(words_of(error))
         except Exception:
             log.exception("answering with %s failed", group.version)
-            group.fail(FAILED)
+            group.fail(say("error.model.failed"))
         if not group:
             del self._groups[group.version]
 

@@ -14,11 +14,11 @@ from typing import Any
 from flywheel.errors import PUBLIC, InvalidInput
 from flywheel.serving.engine import BASE_VERSION, Generation, Message, Sampling, Stream
 from flywheel.serving.local import LocalEngine
-from flywheel.serving.local_group import FAILED
 from flywheel.serving.thinking import parted
 from flywheel.serving.tool_calls import Calls
 from flywheel.serving.tool_template import ToolTemplate, find_template
 from flywheel.tasks.tools import Tool
+from flywheel.words.catalogue import say
 
 Told = Sequence[dict[str, Any]]
 LEAST_S = 0.05
@@ -123,7 +123,7 @@ class Rounds(Stream):
             except Exception:
                 # A template is a program of whoever made the base; the answer must end, and be kept.
                 log.exception("going on after a call failed")
-                error = FAILED
+                error = say("error.model.failed")
             else:
                 if self.cancelled:
                     self._inner.cancel()

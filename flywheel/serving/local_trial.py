@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flywheel.serving.local_batch import SharedRows, SingleRows, bytes_per_token, read_prompts
+from flywheel.words.catalogue import say
 
 SHORT, LONG = tuple(range(3, 8)), tuple(range(5, 18))
 """Prompts of a trial, in token ids that every vocabulary has."""
@@ -41,7 +42,7 @@ def try_memory(model: Any) -> Memory:
             except Exception:
                 # Whatever a model cannot do together, it may well do alone.
                 log.exception("a trial of shared steps failed")
-                apart = "a trial of shared steps failed, and the log says how"
+                apart = say("model.trial_failed")
     return Memory(size, apart)
 
 
@@ -50,11 +51,11 @@ def _by_kind(model: Any, read: Any) -> str | None:
 
     kinds = sorted({type(layer).__name__ for layer in read.layers if type(layer) is not DynamicLayer})
     if kinds:
-        return f"its memory is of the kind `{', '.join(kinds)}`"
+        return say("model.memory_kind", kinds=", ".join(kinds))
     rope = getattr(model.config.get_text_config(decoder=True), "rope_parameters", None) or {}
     codes = [part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)]
     moving = [code for code in codes if code in MOVING_ROPE]
-    return f"its position code `{moving[0]}` depends on the longest row" if moving else None
+    return say("model.position_code", code=moving[0]) if moving else None
 
 
 def _by_trial(model: Any) -> str | None:
@@ -71,7 +72,7 @@ def _by_trial(model: Any) -> str | None:
     difference = _difference(torch.stack([short, long, short]).float(), together.float())
     # Rounding differs with the number of rows: in 32 bits by a millionth, in 16 bits by a hundredth.
     most = 1e-3 if behind.dtype == torch.float32 else 0.1
-    return f"shared steps change its numbers by {difference:.1%}" if difference > most else None
+    return say("model.trial_differs", difference=f"{difference:.1%}") if difference > most else None
 
 
 def _alone(model: Any, prompt: Sequence[int]) -> Any:

@@ -14,6 +14,7 @@ from flywheel.tasks import suggestions
 from flywheel.tasks.chat import ChatTask
 from flywheel.tasks.sql import SqlTask, schema_prompt
 from flywheel.tasks.sql_sandbox import SqlSandbox
+from flywheel.words.catalogue import say
 from storage.files import fsync_dir
 from storage.home import Home
 
@@ -21,10 +22,6 @@ Task = SqlTask | ChatTask
 
 DUCKDB_MARK = b"DUCK"
 """Bytes 8 to 11 of every DuckDB file."""
-OTHER_DATABASE = (
-    "The starter model knows the sample bike shop only, and another database is configured. Set FLYWHEEL_BASE_MODEL "
-    "to a general model, for example `Qwen/Qwen3-0.6B`, to ask this one."
-)
 
 
 def build_task(settings: Settings, home: Home) -> Task:
@@ -33,7 +30,7 @@ def build_task(settings: Settings, home: Home) -> Task:
         return ChatTask(settings.system_prompt) if settings.system_prompt else ChatTask()
     sandbox = SqlSandbox(_database(settings, home))
     if settings.is_starter:
-        notice = None if settings.is_sample_database else OTHER_DATABASE
+        notice = None if settings.is_sample_database else say("chat.other_database")
         examples = _starter_examples() if settings.is_sample_database else _table_questions(sandbox)
         return SqlTask(
             sandbox, system_prompt=settings.system_prompt, single_turn=True, examples=examples, notice=notice

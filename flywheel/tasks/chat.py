@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from flywheel.words.catalogue import say
+
 Message = dict[str, str]
 # Scripts that set no blanks between words (kana, Chinese, Thai) are counted sign by sign.
 _SIGNS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f"
@@ -75,7 +77,7 @@ class ChatTask:
 
     def examples(self) -> list[str]:
         """Questions for the first visit."""
-        return ["What can you help me with?", "Write a short thank-you note to a colleague."]
+        return [say("chat.example_help"), say("chat.example_note")]
 
     def close(self) -> None:
         """Nothing is held."""

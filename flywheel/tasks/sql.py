@@ -15,6 +15,7 @@ from flywheel.tasks.sql_guard import strip_fence
 from flywheel.tasks.sql_many import Tried, many
 from flywheel.tasks.sql_sandbox import SqlResult, SqlSandbox
 from flywheel.tasks.statements import is_ordered, looks_like_sql, same_rows, same_words
+from flywheel.words.below import words_of
 
 Message = dict[str, str]
 PROMPT = """You answer questions about a database by writing SQL for DuckDB.
@@ -159,7 +160,7 @@ class SqlTask:
             return self._sandbox.run(statement)
         except PUBLIC as error:
             # The database was moved away while the app runs: the answer stands, with the reason beside it.
-            return SqlResult(False, str(error), error=str(error))
+            return SqlResult(False, words_of(error), error=words_of(error))
 
     def _sentence(self, statement: str, result: SqlResult) -> str:
         if _ran(result):

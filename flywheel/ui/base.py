@@ -14,6 +14,7 @@ from flywheel.services import Services
 from flywheel.ui import markup
 from flywheel.ui.shell import caller
 from flywheel.ui.wiring import on_load
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 
 SHORT = 24
@@ -38,7 +39,7 @@ class BasePanel:
         try:
             return base_view(self._services.versions.base(caller(request)))
         except PUBLIC as error:
-            return markup.note(str(error))
+            return markup.note(words_of(error))
 
 
 def base_view(record: BaseRecord) -> str:

@@ -18,6 +18,7 @@ from flywheel.errors import PUBLIC, Forbidden
 from flywheel.roles import ANONYMOUS, Principal, Role, require
 from flywheel.services import Services
 from flywheel.ui import markup, present
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -124,7 +125,7 @@ def _told(error: Exception, quiet: bool, handler: Callable[..., Any]) -> Any:
     if quiet and isinstance(error, Forbidden):
         return gr.skip()
     if isinstance(error, PUBLIC):
-        raise gr.Error(escape(str(error)), print_exception=False) from error
+        raise gr.Error(escape(words_of(error)), print_exception=False) from error
     log.error("%s failed", handler.__qualname__, exc_info=error)
     raise gr.Error(say("app.our_fault"), print_exception=False) from error
 

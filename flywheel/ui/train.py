@@ -15,6 +15,7 @@ from flywheel.ui import markup
 from flywheel.ui.charts import Line, loss_chart
 from flywheel.ui.shell import caller, elsewhere, strip
 from flywheel.ui.wiring import on_load, wire
+from flywheel.words.below import told
 from flywheel.words.catalogue import say
 from storage.runs import Run
 
@@ -155,7 +156,7 @@ def status_view(view: RunView) -> str:
             words = say("train.left", progress=words, time=minutes(view.eta_s))
         return markup.progress_bar(view.progress, words)
     words = say(f"train.ended.{run.state}", run=run.number, version=run.version)
-    reason = f" {run.reason}" if run.reason and run.state != "finished" else ""
+    reason = f" {told(run.reason)}" if run.reason and run.state != "finished" else ""
     link = f' <a href="/versions">{escape(say("links.versions"))}</a>' if run.state == "finished" else ""
     return markup.note(words + reason, KINDS.get(run.state, "info")) + link
 
@@ -200,7 +201,7 @@ def runs_view(listing: list[Run]) -> str:
             say(f"train.state.{r.state}"),
             r.version,
             f"{r.created:%Y-%m-%d %H:%M}",
-            r.reason or "",
+            told(r.reason or ""),
         ]
         for r in listing
     ]

@@ -17,6 +17,7 @@ from flywheel.ui.charts import Interval, score_chart
 from flywheel.ui.publish import PublishPanel
 from flywheel.ui.shell import caller, elsewhere, strip
 from flywheel.ui.wiring import on_load, wire
+from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
 
 SUITES = ("corrected", "general")
@@ -108,7 +109,7 @@ class VersionsPage:
         try:
             found = self._services.versions.answers(caller(request), version, suite, limit=PAGE, offset=(at - 1) * PAGE)
         except NotFound as error:
-            return markup.empty(str(error))
+            return markup.empty(words_of(error))
         return answers_view(found, at)
 
     def promote(self, version: str | None, request: gr.Request) -> tuple[str, str, Any, Any, str]:

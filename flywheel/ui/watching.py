@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flywheel.errors import PUBLIC
 from flywheel.steps import Step
 from flywheel.ui import markup
+from flywheel.words.below import words_of
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ def watched(
                 yield made(done.value)
                 return
     except PUBLIC as error:
-        yield put(markup.note(str(error), "bad"))
+        yield put(markup.note(words_of(error), "bad"))
         raise
     except Exception:
         yield put("")

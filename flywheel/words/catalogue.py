@@ -32,15 +32,17 @@ class Catalogue:
     unknown: tuple[str, ...] = ()
 
 
-def say(key: str, **values: object) -> str:
+def say(key: str, /, **values: object) -> str:
     """The sentence of this key in the language in use. `values` fill its placeholders; escape them for HTML before."""
-    sentence = _current.sentences.get(key)
-    if sentence is None:
-        sentence = _english.sentences[key]
-    return sentence.format(**values)
+    return spoken(key).format(**values)
 
 
-def say_count(key: str, count: int, **values: object) -> str:
+def spoken(key: str) -> str:
+    """The sentence of this key in the language in use, with its placeholders."""
+    return _current.sentences.get(key) or _english.sentences[key]
+
+
+def say_count(key: str, count: int, /, **values: object) -> str:
     """`key.one` for exactly one, else `key.other`, with `{count}` filled in."""
     return say(f"{key}.one" if count == 1 else f"{key}.other", count=f"{count:,}", **values)
 
@@ -48,6 +50,11 @@ def say_count(key: str, count: int, **values: object) -> str:
 def language() -> str:
     """The code of the language in use."""
     return _current.language
+
+
+def english() -> Mapping[str, str]:
+    """Every sentence by its key, in English."""
+    return _english.sentences
 
 
 def use(name: str) -> Catalogue:

@@ -16,6 +16,7 @@ from flywheel.tasks import sql_errors
 from flywheel.tasks.heads import head
 from flywheel.texts import check_text
 from flywheel.words import catalogue
+from flywheel.words.below import LAYERS
 from flywheel.words.catalogue import say, say_count
 from tests.support.pseudo import english, pseudo_file
 
@@ -59,7 +60,9 @@ def test_every_key_in_code_exists_and_every_sentence_is_used() -> None:
         found = {key for key in keys if re.fullmatch(pattern, key)}
         assert found, f"{where}: no sentence `{pattern}` in en.toml"
         used |= found
-    assert not set(keys) - used, f"nothing says {sorted(set(keys) - used)}"
+    # What the layers below raise is told from its English form: tests/words/test_below.py.
+    unsaid = {key for key in set(keys) - used if not key.startswith(LAYERS)}
+    assert not unsaid, f"nothing says {sorted(unsaid)}"
 
 
 def test_every_sentence_is_given_what_it_names() -> None:
