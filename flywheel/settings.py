@@ -69,7 +69,7 @@ class Settings:
     compare_share: float = _setting(
         "FLYWHEEL_COMPARE_SHARE", "0", "share of the questions, 0 to 1, that get two answers to choose from"
     )
-    database: str = _setting("FLYWHEEL_DATABASE", "", "DuckDB file that is asked; empty: the sample shop")
+    database: str = _setting("FLYWHEEL_DATABASE", "", "DuckDB or SQLite file that is asked; empty: the sample shop")
     engine: str = _setting(
         "FLYWHEEL_ENGINE",
         "local",

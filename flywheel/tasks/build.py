@@ -13,6 +13,7 @@ from flywheel.settings import Settings
 from flywheel.tasks import suggestions
 from flywheel.tasks.chat import ChatTask
 from flywheel.tasks.sql import SqlTask, schema_prompt
+from flywheel.tasks.sql_lite import MARK
 from flywheel.tasks.sql_sandbox import SqlSandbox
 from flywheel.words.catalogue import say
 from storage.files import fsync_dir
@@ -66,17 +67,20 @@ def _configured(name: str) -> Path:
     if "://" in name:
         scheme = name.split("://")[0]
         raise ConfigurationError(
-            f"FLYWHEEL_DATABASE is a `{scheme}://` address, and only DuckDB files can be asked. "
-            "Copy the tables into a DuckDB file and name that."
+            f"FLYWHEEL_DATABASE is a `{scheme}://` address, and only DuckDB and SQLite files can be asked. "
+            "Copy the tables into such a file and name that."
         )
     path = Path(name).expanduser().absolute()
     if not path.is_file():
-        raise ConfigurationError(f"FLYWHEEL_DATABASE is `{name}`, and there is no such file. Name a DuckDB file.")
+        raise ConfigurationError(
+            f"FLYWHEEL_DATABASE is `{name}`, and there is no such file. Name a DuckDB or SQLite file."
+        )
     with path.open("rb") as file:
-        head = file.read(16)
-    if head[8:12] != DUCKDB_MARK:
-        kind = "a SQLite file" if head.startswith(b"SQLite format 3") else "no DuckDB file"
-        raise ConfigurationError(f"FLYWHEEL_DATABASE is `{name}`, which is {kind}. Name a DuckDB file.")
+        head = file.read(len(MARK))
+    if head[8:12] != DUCKDB_MARK and head != MARK:
+        raise ConfigurationError(
+            f"FLYWHEEL_DATABASE is `{name}`, which is neither a DuckDB nor a SQLite file. Name one."
+        )
     return path
 
 

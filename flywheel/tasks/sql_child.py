@@ -8,6 +8,7 @@ answers requests until the pipe closes. A closed pipe means that the owner is go
 import ctypes
 import datetime
 import decimal
+import importlib
 import json
 import math
 import os
@@ -19,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
@@ -86,6 +88,13 @@ def copy_tables(settings: dict[str, Any]) -> dict[str, Any]:
     import duckdb
 
     limits: dict[str, Any] = {"temp_directory": settings["folder"], "memory_limit": "1GB", "threads": "2"}
+    # This program is run alone, so that what stands beside it has to be named.
+    sys.path.append(str(Path(__file__).parent))
+    lite = importlib.import_module("sql_lite")
+    if lite.is_sqlite(settings["source"]):
+        with duckdb.connect(settings["copy"], config=limits) as target:
+            answer: dict[str, Any] = lite.copy_tables(settings["source"], target, settings["tables"])
+        return answer
     engine = duckdb.connect(settings["source"], read_only=True, config=limits)
     engine.execute(f"ATTACH {_quoted(settings['copy'], chr(39))} AS sandbox_copy (READ_WRITE)")
     engine.execute("SET enable_external_access = false")

@@ -7,13 +7,16 @@ from typing import Any
 from flywheel.errors import ConfigurationError, Unavailable
 from flywheel.words.catalogue import say
 
+LOGS = (".wal", "-wal", "-journal")
+"""Behind a file's name: the log of DuckDB, and both of SQLite."""
+
 
 def state_of(database: Path) -> tuple[tuple[int, int], ...]:
     """Size and time of the file and of its log; they change whenever its rows do."""
     if not database.is_file():
-        raise ConfigurationError(f"There is no database file `{database}`. Name an existing DuckDB file.")
+        raise ConfigurationError(f"There is no database file `{database}`. Name an existing DuckDB or SQLite file.")
     state = []
-    for path in (database, database.with_name(database.name + ".wal")):
+    for path in (database, *(database.with_name(database.name + log) for log in LOGS)):
         # The log comes and goes with whoever writes.
         with contextlib.suppress(FileNotFoundError):
             state.append((path.stat().st_size, path.stat().st_mtime_ns))
@@ -32,9 +35,9 @@ def tables_of(answer: dict[str, Any], database: Path) -> dict[str, list[tuple[st
 
 
 def _failure(database: Path, message: str) -> ConfigurationError | Unavailable:
-    if "Could not set lock" in message:
+    if "Could not set lock" in message or "database is locked" in message:
         return Unavailable(say("error.sql.database_held", database=database.name))
     if "No space left" in message:
         return Unavailable(say("error.sql.no_room", database=database.name))
     first = message.split("\n", 1)[0].replace(str(database), database.name).rstrip(".!")
-    return ConfigurationError(f"The database `{database.name}` cannot be read: {first}. Name a DuckDB file.")
+    return ConfigurationError(f"The database `{database.name}` cannot be read: {first}. Name a DuckDB or SQLite file.")

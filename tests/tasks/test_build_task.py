@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,15 +68,23 @@ def test_own_system_message_replaces_ours(settings: Settings) -> None:
 
 @pytest.mark.parametrize(
     ("name", "blamed"),
-    [("nowhere.duckdb", "nowhere.duckdb"), ("postgresql://host/db", "postgresql://"), ("lite.db", "SQLite"),
-     ("notes.txt", "no DuckDB file")],
+    [("nowhere.duckdb", "nowhere.duckdb"), ("postgresql://host/db", "postgresql://"),
+     ("notes.txt", "neither a DuckDB nor a SQLite file")],
 )  # fmt: skip
 def test_other_databases_are_refused_by_name(settings: Settings, tmp_path: Path, name: str, blamed: str) -> None:
-    with sqlite3.connect(tmp_path / "lite.db") as lite:
-        lite.execute("CREATE TABLE t (n)")
-    lite.close()
     (tmp_path / "notes.txt").write_text("just some words, long enough")
     database = name if "://" in name else str(tmp_path / name)
     with pytest.raises(ConfigurationError, match="FLYWHEEL_DATABASE") as refused:
         build(replace(settings, database=database))
     assert blamed in str(refused.value)
+
+
+def test_a_sqlite_file_is_asked_like_any_other(settings: Settings, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "lite.db")) as lite, lite:
+        lite.execute("CREATE TABLE ships (name TEXT, built DATE)")
+        lite.execute("INSERT INTO ships VALUES ('Vasa', '1628-08-10')")
+    task = build(replace(settings, base_model="acme/sql-1b", database=str(tmp_path / "lite.db")))
+    assert isinstance(task, SqlTask) and "ships(name VARCHAR, built DATE)" in task.system_prompt
+    outcome = task.outcome("SELECT name FROM ships WHERE year(built) = 1628")
+    task.close()
+    assert (outcome.rows, outcome.error) == ([["Vasa"]], None)
