@@ -28,9 +28,11 @@ _V4 = re.compile(
 _NO_ADDRESS = re.compile(
     r"(?:version|ver|v|release|rev|build|section|chapter|clause|§|oid|firmware|driver)[ .:=_\"']{0,3}\Z", re.IGNORECASE
 )
-_V6 = re.compile(r"(?<![\w:.])(?=[0-9a-fA-F]{0,4}:)[0-9a-fA-F:]{2,39}+(?:\.\d{1,3}){0,3}(?!\w)(?!\.\w)")
+# A label may stand before an address without a blank: `IP:2001:…`, `MAC:00:…`.
+_FREE = r"(?:(?<![\w:.])|(?<=[g-zG-Z\u3001]:)|(?<=(?i:mac|src):)|(?<=(?i:ipv6):))"
+_V6 = re.compile(rf"{_FREE}(?!:[^:])(?=[0-9a-fA-F]{{0,4}}:)[0-9a-fA-F:]{{2,39}}+(?:\.\d{{1,3}}){{0,3}}(?!\w)(?!\.\w)")
 _MAC = re.compile(
-    r"(?<![\w:.-])(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})"
+    rf"{_FREE}(?<!-)(?:[0-9a-f]{{2}}(?::[0-9a-f]{{2}}){{5}}|[0-9a-f]{{2}}(?:-[0-9a-f]{{2}}){{5}}|(?:[0-9a-f]{{4}}\.){{2}}[0-9a-f]{{4}})"
     r"(?!\w)(?![:.-]\w)",
     re.IGNORECASE,
 )

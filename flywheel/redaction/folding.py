@@ -15,6 +15,11 @@ _ESCAPE = re.compile(r'\\u([0-9a-fA-F]{4})|\\(["\\/bfnrt])')
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 # Not of the category of format characters, and yet shown as nothing.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u3164\uffa0\u180b\u180c\u180d\u180f")
+# Thai, Lao, Burmese, Khmer, kana, Han and Hangul: a number or address stands beside such letters without a blank.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    "\U00020000-\U0003ffff]"
+)
 _SAME_LETTER = ("<wide>", "<narrow>", "<font>", "<small>")
 """Compatibility forms that are the same letter in another width or face; superscripts and fractions are not."""
 
@@ -26,6 +31,11 @@ class Folded:
     text: str
     starts: Sequence[int]
     ends: Sequence[int]
+
+    @property
+    def spaced(self) -> str:
+        """The text with every letter of a script without blanks as a sign that ends words; places stay."""
+        return self.text if self.text.isascii() else _UNSPACED.sub("\u3001", self.text)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """Where the part from `start` to `end` stood; the part is not empty."""

@@ -20,6 +20,11 @@ _AMERICAN = re.compile(
     r"(?<![\w-])(?<!\d\.)(?:1[ .-])?(?:\([2-9]\d\d\)[ -]?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{4}(?!\w)(?![-.]\d)"
     r"(?:[ ](?:x|ext\.?)[ ]?\d{1,5}\b)?"
 )
+# Brazil and Russia, whose groups no other number has.
+_BRACKETED = re.compile(
+    r"(?<![\w+])(?:\([1-9]\d\)[ ]?9?\d{4}-\d{4}|[78][ -]?\([3489]\d\d\)[ -]?\d{3}[ -]?\d\d[ -]?\d\d"
+    r"|8-[3489]\d\d-\d{3}-\d\d-\d\d)(?!\w)(?!-\d)"
+)
 _NAMED = re.compile(
     r"(?<![a-z])(?:(?:tele)?phone|tel|telefon|téléphone|mobile|mobil|handy|cell|fax|whatsapp|wa\.me/|sms|call|dial)"
     r"(?:[ _-]?(?:number|num|no|nr))?(?![a-z_])[\s:.#='\"(]{0,4}"
@@ -52,9 +57,11 @@ def _national(text: str) -> Iterator[Find]:
     for found in _TRUNK.finditer(text):
         fits = 9 <= len(_digits(found.group())) <= 12 and not _DATE.match(found.group().lstrip("("))
         if fits and not named_otherwise(text, found.start()):
+            lonely = found.group().startswith("(") and ")" not in found.group()
+            yield found.start() + lonely, found.end(), "PHONE"
+    for pattern in (_PAIRS, _BRACKETED):
+        for found in pattern.finditer(text):
             yield found.start(), found.end(), "PHONE"
-    for found in _PAIRS.finditer(text):
-        yield found.start(), found.end(), "PHONE"
     for found in _AMERICAN.finditer(text):
         groups = re.findall(r"\d+", found.group())
         # Three round numbers in a row are amounts.

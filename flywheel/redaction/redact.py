@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from flywheel.redaction.addresses import addresses, emails, url_logins
 from flywheel.redaction.contexts import Placing, Region, regions
 from flywheel.redaction.credentials import secrets
-from flywheel.redaction.folding import fold
+from flywheel.redaction.folding import Folded, fold
 from flywheel.redaction.numbers import Find, accounts, cards, social_security
 from flywheel.redaction.phones import phones
 
@@ -96,7 +96,7 @@ def _search(text: str) -> list[_Cut]:
     """One pass: every detector, fitted into the text, the longest of what overlaps."""
     parts = regions(text)
     folded = fold(text, [(part.start, part.end) for part in parts if part.language == "json"])
-    finds = [(*folded.origin(start, end), type) for start, end, type in _formed(folded.text)]
+    finds = [(*folded.origin(start, end), type) for start, end, type in _formed(folded)]
     finds += [found for part in parts if part.language == "words" for found in _named(text, part)]
     if not finds:
         return []
@@ -106,12 +106,22 @@ def _search(text: str) -> list[_Cut]:
     return _resolved([cut for cut in cuts if cut])
 
 
-def _formed(text: str) -> Iterator[Find]:
+def _formed(folded: Folded) -> Iterator[Find]:
     """What has a form."""
+    text = folded.spaced
     if _ANYTHING.search(text):
         enough = len(_DIGIT.findall(text)) >= _SHORTEST_NUMBER
         for detector in _DETECTORS + (_OF_DIGITS if enough else ()):
             yield from detector(text)
+        if text != folded.text:
+            yield from _foreign(folded.text, list(emails(text)))
+
+
+def _foreign(text: str, found: Sequence[Find]) -> Iterator[Find]:
+    """E-mail addresses in letters of a script without blanks; where Latin letters alone are one, those are it."""
+    for start, end, type in emails(text):
+        if not any(start < other[1] and other[0] < end for other in found):
+            yield start, end, type
 
 
 def _named(text: str, part: Region) -> Iterator[Find]:

@@ -68,6 +68,7 @@ SQL = [
     "/* 4111111111111111 */ SELECT name FROM customers WHERE phone = 15551234567 AND name <> 'it''s me'",
     "SELECT name FROM customers WHERE card = 1 +4930123456789 AND iban = DE89370400440532013000",
     "SELECT '{\"card\": 4111111111111111}' AS j FROM customers",
+    "SELECT e'it\\'s 4111111111111111' AS j, E'\\\\' AS k, 4111111111111111 AS n FROM customers",
 ]
 
 
