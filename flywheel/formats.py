@@ -98,7 +98,7 @@ def from_row(row: Any, format: str) -> Pair:
         # Trained without them, the answer would be taught to another question. Some files hold an empty list as text.
         if row.get(offered) and str(row[offered]).strip() != "[]":
             raise ValueError(say("row.offers", offered=offered))
-    if format == "parquet" or (format == "csv" and "prompt" not in row):
+    if format == "parquet" or (format == "csv" and ("label" in row or not {"prompt", "completion"} <= row.keys())):
         format = format_of(row)
     return replace(_READERS[format](row), tags=tags_in(row, format))
 
@@ -219,8 +219,14 @@ def _answer(row: dict[str, Any], key: str, prompt: list[Message]) -> str:
     return _said(value, key)
 
 
+# A table holds texts alone.
+_LABELS: dict[str, bool] = {"true": True, "false": False}
+
+
 def _kto(row: dict[str, Any]) -> Pair:
     pair, label = _pair(row), row.get("label")
+    if isinstance(label, str):
+        label = _LABELS.get(label.strip().lower(), label)
     if not isinstance(label, bool):
         raise ValueError(say("row.no_label", key="label"))
     return Pair(pair.prompt, pair.completion, label=label)
@@ -235,17 +241,27 @@ def _guanaco(row: dict[str, Any]) -> Pair:
 def _open_webui(row: dict[str, Any]) -> Pair:
     """One rating: the rated message with what led to it. A message with a thumb down is what should not be said."""
     try:
-        history = row["snapshot"]["chat"]["chat"]["history"]
-        at, turns = row["meta"]["message_id"], history["messages"]
-        rating = int(row["data"]["rating"])
+        turns = _inside(row, "snapshot", "chat", "chat", "history", "messages")
+        at, rating = _inside(row, "meta", "message_id"), _inside(row, "data", "rating")
+        if not isinstance(rating, int | float):
+            raise KeyError("rating")
         path: list[dict[str, Any]] = []
         while at is not None and len(path) <= len(turns):
-            path.append(turns[at])
-            at = turns[at].get("parentId")
+            path.append(_inside(turns, at))
+            at = path[-1].get("parentId")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(say("row.no_rating", missing=shown(error))) from error
     said = _conversation(messages_of(path[::-1], "history"), "history")
     return Pair(said.prompt, said.completion, label=rating > 0)
+
+
+def _inside(value: Any, *keys: Any) -> Any:
+    """What lies under these keys. KeyError names the first that is not there."""
+    for key in keys:
+        if not isinstance(value, dict) or key not in value:
+            raise KeyError(key)
+        value = value[key]
+    return value
 
 
 def _question(row: dict[str, Any]) -> Pair:

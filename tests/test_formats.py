@@ -81,6 +81,8 @@ BAD = [
     ("kto", {"prompt": "q", "completion": "a", "label": "yes"}, "`label` is neither true nor false"),
     ("guanaco", {"text": "Once upon a time"}, "does not begin with `### Human:`"),
     ("open-webui", {"snapshot": {}, "data": {}}, "no rating of a message"),
+    ("open-webui", {"snapshot": None, "data": {}}, "'chat' is missing"),
+    ("open-webui", WEBUI | {"data": {"rating": None}}, "'rating' is missing"),
     ("openai", [], "it is no JSON object"),
 ]
 

@@ -62,6 +62,16 @@ def test_table_rows_come_in(desk: Desk) -> None:
     assert (example.prompt[0]["content"], example.completion) == ("q, with\r\na line", 'say "a"')
 
 
+def test_table_with_labels_or_wrong_answers_is_read_as_such(desk: Desk) -> None:
+    labelled = "prompt,completion,label\nq,right,True\nq,wrong,False\nr,x,maybe\n"
+    report = bring(desk, labelled, "k.csv", approved=True)
+    assert (report.added, report.bad) == (1, [(4, "`label` is neither true nor false")])
+    pairs = bring(desk, "prompt,chosen,rejected\ns,good,bad\nt,good\n", "d.csv", approved=True)
+    assert (pairs.added, pairs.bad) == (1, [(3, "it has no `completion`")])
+    kept = {(e.prompt[0]["content"], e.completion, e.answer) for e in desk.examples.approved()}
+    assert kept == {("q", "right", "wrong"), ("s", "good", "bad")}
+
+
 def test_approved_rows_skip_the_inbox_and_keep_their_side(desk: Desk) -> None:
     bring(desk, GOOD, approved=True, split="test")
     [example] = desk.examples.approved()
@@ -109,7 +119,7 @@ BAD = [
         "message 1 of `prompt` has an image, and only text can be used",
     ),
     (b"[" * 100_000, "it is nested too deeply"),
-    (b'{"prompt": ' + b"9" * 5000 + b"}", "Exceeds the limit"),
+    (b'{"prompt": ' + b"9" * 5000 + b"}", "it holds a number of 5,000 digits"),
 ]
 
 
