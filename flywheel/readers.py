@@ -121,7 +121,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _int(digits: str) -> int:
     # Python's own words on this speak of a switch that nobody here can turn.
     if len(digits) > MOST_DIGITS:
-        raise ValueError(f"it holds a number of {len(digits):,} digits")
+        raise ValueError(say("row.digits", count=f"{len(digits):,}"))
     return int(digits)
 
 
