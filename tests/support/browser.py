@@ -57,7 +57,7 @@ def visit(browser: Browser, *, size: str = "desktop", dark: bool = False) -> Vis
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", locale="en-GB"
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     visitor = Visitor(context, context.new_page())
     visitor.page.on("pageerror", lambda error: visitor.troubles.append(f"error: {error}"))
     visitor.page.on("dialog", lambda dialog: visitor.troubles.append(f"dialog: {dialog.message}"))

@@ -17,6 +17,7 @@ DARK = """(dark) => { document.body.classList.toggle('dark', dark);
   return new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 150)); }"""
 UNFOLD = """() => { document.querySelectorAll('button.label-wrap:not(.open)').forEach((button) => button.click());
   return new Promise((done) => setTimeout(done, 400)); }"""
+NO_FADING = "() => !document.getAnimations().some((one) => one instanceof CSSTransition)"
 TOO_SMALL = """() => [...document.querySelectorAll('button, a[href], summary, input, textarea')].filter((element) => {
   // What is clicked for a box or a choice is its label, for a list the frame around it.
   const target = element.closest('label, .wrap, .input-container') ?? element;
@@ -42,6 +43,7 @@ def grave(page: Page) -> list[str]:
         page.evaluate(DARK, dark)
         # Colours fade into the other theme; what is judged is where they end.
         page.wait_for_timeout(700)
+        page.wait_for_function(NO_FADING)
         for finding in AXE.run(page).response["violations"]:
             where = [node["target"] for node in finding["nodes"]]
             found += [f"{'dark' if dark else 'light'}: {finding['id']} {where}"] * (finding["impact"] in GRAVE)
