@@ -19,10 +19,19 @@ const names = {
   'fw-choose': 'chosen',
 };
 const close = () => root.classList.remove('fw-history-open');
+const ours = (event) => event.target.closest?.('#chat button.fw-act, #conversations button.fw-act');
+const tell = (button) => button && !button.disabled && trigger(names[button.name], {id: button.value});
+// An answer that grows draws its bubble anew: a button that is replaced while it is pressed gets no click.
+let pressed = null;
+document.addEventListener('pointerdown', (event) => { pressed = ours(event); });
+document.addEventListener('pointerup', () => {
+  if (element.isConnected && pressed && !pressed.isConnected) tell(pressed);
+  pressed = null;
+});
 document.addEventListener('click', (event) => {
   if (!element.isConnected) return;
-  const button = event.target.closest?.('#chat button.fw-act, #conversations button.fw-act');
-  if (button && !button.disabled) trigger(names[button.name], {id: button.value});
+  const button = ours(event);
+  tell(button);
   if (button?.name === 'fw-open') close();
   else if (root.classList.contains('fw-history-open') && !event.target.closest('#history, #open-history')) close();
 });

@@ -112,3 +112,19 @@ def test_chats_are_listed_renamed_searched_and_deleted(app: App, browser: Browse
     expect(page.get_by_role("textbox", name="Message")).to_be_in_viewport()
     assert visitor.troubles == []
     visitor.context.close()
+
+
+def test_a_button_that_is_drawn_anew_while_pressed_is_clicked(guest: Visitor) -> None:
+    page = guest.page
+    ask(page, FIRST, shown=1)
+    edit = page.get_by_role("button", name="Edit question")
+    edit.hover()
+    page.mouse.down()
+    edit.evaluate("button => button.replaceWith(button.cloneNode(true))")
+    page.mouse.up()
+    expect(page.get_by_role("textbox", name="Changed question")).to_have_value(FIRST)
+    page.get_by_role("button", name="Keep question").click()
+    expect(page.locator("#edit-question")).to_be_hidden()
+    page.locator("#message textarea").click()
+    expect(page.locator("#edit-question")).to_be_hidden()
+    assert guest.troubles == []
