@@ -17,7 +17,9 @@ DARK = """(dark) => { document.body.classList.toggle('dark', dark);
   return new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 150)); }"""
 UNFOLD = """() => { document.querySelectorAll('button.label-wrap:not(.open)').forEach((button) => button.click());
   return new Promise((done) => setTimeout(done, 400)); }"""
-NO_FADING = "() => !document.getAnimations().some((one) => one instanceof CSSTransition)"
+# What is out of sight stays listed although it has ended.
+NO_FADING = """() => !document.getAnimations().some(
+  (one) => one instanceof CSSTransition && one.playState !== 'finished')"""
 TOO_SMALL = """() => [...document.querySelectorAll('button, a[href], summary, input, textarea')].filter((element) => {
   // What is clicked for a box or a choice is its label, for a list the frame around it.
   const target = element.closest('label, .wrap, .input-container') ?? element;
