@@ -4,7 +4,6 @@ Formats and calls one service method a handler; rights and validity are the serv
 """
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -21,7 +20,7 @@ from flywheel.ui.dataset_diff import DiffBox
 from flywheel.ui.dataset_push import PushBox
 from flywheel.ui.dataset_report import ReportBox, choices
 from flywheel.ui.pins import PinsBox
-from flywheel.ui.shell import caller, strip
+from flywheel.ui.shell import caller, inform, strip
 from flywheel.ui.synthesis import SynthesisBox
 from flywheel.ui.watching import watched
 from flywheel.ui.wiring import on_load, wire
@@ -105,7 +104,9 @@ class DataPage:
         terms = self._services.curation.terms()
         with gr.Accordion(say("data.phrasings"), open=True, visible=bool(terms)):
             gr.Markdown(say("data.phrasings_why"))
-            term = gr.Dropdown(label=say("data.word"), choices=terms, elem_id="phrasings-term")
+            term = gr.Dropdown(
+                label=say("data.word"), choices=[(markup.plain(name), name) for name in terms], elem_id="phrasings-term"
+            )
             load = gr.Button(say("data.load_phrasings"), elem_id="load-phrasings")
         return term, load
 
@@ -143,7 +144,7 @@ class DataPage:
     def load(self, term: str | None, request: gr.Request) -> tuple[str, str, Any, Any, Any]:
         """Put the bundled held-out phrasings of a word in as approved test rows."""
         added = self._services.curation.load_phrasings(caller(request), term or "")
-        gr.Info(say_count("data.loaded", added, term=escape(term or "")) if added else say("data.loaded.none"))
+        inform(say_count("data.loaded", added, term=markup.plain(term or "")) if added else say("data.loaded.none"))
         return self.refresh(request)
 
     def freeze(self, name: str, note: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
@@ -223,7 +224,7 @@ def frozen_view(frozen: Frozen, *, learns_here: bool) -> str:
     head += held_view(version.policy)
     if not frozen.refused:
         return head
-    rows = [[entry["example_id"], entry["reason"]] for entry in frozen.refused]
+    rows = [[entry["example_id"], markup.Sentence(entry["reason"])] for entry in frozen.refused]
     return head + markup.table([say("data.column.example"), say("data.column.left_out_because")], rows)
 
 

@@ -85,5 +85,5 @@ def import_view(report: ImportReport) -> str:
     """What an import took, and each bad row with its line."""
     kind = "good" if report.added else "warn"
     words = say("import.done", added=report.added, known=report.duplicates, bad=len(report.bad))
-    rows = [[line, reason] for line, reason in report.bad]
+    rows = [[line, markup.Sentence(reason)] for line, reason in report.bad]
     return markup.note(words, kind) + (markup.table([say("import.line"), say("import.reason")], rows) if rows else "")

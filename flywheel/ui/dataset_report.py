@@ -103,7 +103,7 @@ def _facts(told: Report) -> str:
 
 
 def _left_out(told: Report) -> str:
-    rows = [[count, reason] for reason, count in told["left_out"].items()]
+    rows = [[count, markup.Sentence(reason)] for reason, count in told["left_out"].items()]
     return markup.table([say("report.column.rows"), say("data.column.left_out_because")], rows) if rows else ""
 
 

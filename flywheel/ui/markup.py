@@ -25,19 +25,29 @@ class Link:
         return self.text
 
 
+@dataclass(frozen=True)
+class Sentence:
+    """A cell that is a message."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def note(text: str, kind: str = "info") -> str:
     """A boxed sentence; `kind` is info, good, warn or bad. Empty text gives no box."""
-    return f'<div class="fw-note fw-{kind}" role="status">{_words(text)}</div>' if text else ""
+    return f'<div class="fw-note fw-{kind}" role="status">{sentence(text)}</div>' if text else ""
 
 
-def _words(text: str) -> str:
+def sentence(text: str) -> str:
     """A sentence whose names and values stand between backticks, as everywhere in messages."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def notes(lines: Iterable[str], kind: str = "info") -> str:
     """A boxed list of sentences."""
-    items = "".join(f"<li>{_words(line)}</li>" for line in lines)
+    items = "".join(f"<li>{sentence(line)}</li>" for line in lines)
     return f'<div class="fw-note fw-{kind}" role="status"><ul>{items}</ul></div>' if items else ""
 
 
@@ -45,6 +55,8 @@ def cell(value: Cell) -> str:
     """One value as text; NULL is shown as such, so that it is not taken for an empty text."""
     if isinstance(value, Link):
         return f'<a href="{escape(value.href)}">{escape(value.text)}</a>'
+    if isinstance(value, Sentence):
+        return sentence(value.text)
     return '<span class="fw-null">NULL</span>' if value is None else escape(str(value))
 
 
@@ -74,6 +86,11 @@ def diff(parts: Sequence[tuple[str, str]]) -> str:
 def code(text: str) -> str:
     """Text as it is, in a block that keeps its lines."""
     return f'<pre class="fw-code">{escape(text)}</pre>'
+
+
+def plain(name: str) -> str:
+    """The name of a file as people would write it."""
+    return name.replace("_", " ")
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> str:

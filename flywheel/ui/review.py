@@ -4,7 +4,6 @@ Formats and calls one service method a handler; rights, leases and validity are 
 """
 
 from dataclasses import replace
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -13,12 +12,12 @@ from flywheel.errors import InvalidInput
 from flywheel.items import Item
 from flywheel.roles import Principal, Role
 from flywheel.services import Services
-from flywheel.ui import review_keys
+from flywheel.ui import markup, review_keys
 from flywheel.ui.review_numbers import learned_view
 from flywheel.ui.review_parts import item_view, panels, parts, result_view
 from flywheel.ui.review_place import Place, at_item, drawing, named
 from flywheel.ui.review_queue import Listing, QueueColumn, chosen
-from flywheel.ui.shell import caller, strip
+from flywheel.ui.shell import caller, inform, strip
 from flywheel.ui.wiring import on_load
 from flywheel.words.catalogue import say, say_count
 from storage.examples import Example
@@ -66,7 +65,9 @@ class ReviewPage:
         with gr.Accordion(say("review.mine_title"), open=False):
             learned = gr.HTML(elem_id="my-approvals")
         with gr.Accordion(say("review.bundled"), open=False, visible=bool(terms)):
-            term = gr.Dropdown(label=say("review.word"), choices=terms, elem_id="term")
+            term = gr.Dropdown(
+                label=say("review.word"), choices=[(markup.plain(name), name) for name in terms], elem_id="term"
+            )
             load = gr.Button(say("review.load"), elem_id="load-corrections")
         listing = self._column.listing
         item = {"seen": seen, "completion": completion}
@@ -132,7 +133,7 @@ class ReviewPage:
     def load(self, term: str | None, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         """Put the bundled example corrections of a word into the inbox."""
         added = self._services.curation.load_example_corrections(caller(request), term or "")
-        gr.Info(say_count("review.loaded", added, term=escape(term or "")) if added else say("data.loaded.none"))
+        inform(say_count("review.loaded", added, term=markup.plain(term or "")) if added else say("data.loaded.none"))
         return self.refresh(listing, request)
 
     def open(self, example_id: str | None, request: gr.Request) -> tuple[Any, ...]:
@@ -196,7 +197,7 @@ class ReviewPage:
 
     def _after(self, done: Example, listing: Listing, request: gr.Request) -> tuple[Any, ...]:
         if done.state == "pending":
-            gr.Info(say("review.voted"))
+            inform(say("review.voted"))
         return done.id, *self.refresh(listing, request, done.id)
 
 

@@ -14,7 +14,7 @@ from flywheel.roles import Principal
 from flywheel.ui import markup
 from flywheel.ui.review_place import Place, drawing
 from flywheel.ui.review_queue import Listing
-from flywheel.ui.shell import caller
+from flywheel.ui.shell import caller, inform
 from flywheel.words.catalogue import say, say_count
 
 SHOWN = 50
@@ -74,7 +74,7 @@ def tell(decided: Decided, done: str) -> None:
     said = [say_count(f"alike.{done}", len(decided.done))] if decided.done else []
     if decided.refused:
         said.append(say("alike.left", count=len(decided.refused), reason=decided.refused[0][1]))
-    gr.Info(" ".join(said))
+    inform(" ".join(said))
 
 
 def cluster_view(cluster: Cluster) -> str:

@@ -7,7 +7,6 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from html import escape
 from typing import Any, TypeVar, cast
 
 import gradio as gr
@@ -125,9 +124,14 @@ def _told(error: Exception, quiet: bool, handler: Callable[..., Any]) -> Any:
     if quiet and isinstance(error, Forbidden):
         return gr.skip()
     if isinstance(error, PUBLIC):
-        raise gr.Error(escape(words_of(error)), print_exception=False) from error
+        raise gr.Error(markup.sentence(words_of(error)), print_exception=False) from error
     log.error("%s failed", handler.__qualname__, exc_info=error)
     raise gr.Error(say("app.our_fault"), print_exception=False) from error
+
+
+def inform(text: str) -> None:
+    """A message that passes."""
+    gr.Info(markup.sentence(text))
 
 
 class _Strip:

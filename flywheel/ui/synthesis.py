@@ -95,5 +95,5 @@ def made_view(made: Made) -> str:
     head += (
         markup.note(say("synthesis.ended", why=made.stopped), "bad" if made.failed else "warn") if made.stopped else ""
     )
-    rows = [[count, reason] for reason, count in made.left_out.items()]
+    rows = [[count, markup.Sentence(reason)] for reason, count in made.left_out.items()]
     return head + (markup.table([say("synthesis.pairs"), say("data.column.left_out_because")], rows) if rows else "")

@@ -199,7 +199,7 @@ def runs_view(listing: list[Run]) -> str:
             r.method,
             r.preset,
             say(f"train.state.{r.state}"),
-            r.version,
+            r.version or "",
             f"{r.created:%Y-%m-%d %H:%M}",
             told(r.reason or ""),
         ]

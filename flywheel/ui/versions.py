@@ -15,7 +15,7 @@ from flywheel.ui import markup
 from flywheel.ui.base import BasePanel
 from flywheel.ui.charts import Interval, score_chart
 from flywheel.ui.publish import PublishPanel
-from flywheel.ui.shell import caller, elsewhere, strip
+from flywheel.ui.shell import caller, elsewhere, inform, strip
 from flywheel.ui.wiring import on_load, wire
 from flywheel.words.below import words_of
 from flywheel.words.catalogue import say
@@ -127,7 +127,7 @@ class VersionsPage:
     def rollback(self, request: gr.Request) -> tuple[str, str, Any, Any]:
         """Serve what was served before."""
         promotion = self._services.versions.rollback(caller(request))
-        gr.Info(say("versions.serves_again", version=promotion.version))
+        inform(say("versions.serves_again", version=promotion.version))
         return self._listing(request, None)
 
     def _listing(self, request: gr.Request, keep: str | None) -> tuple[str, str, Any, Any]:

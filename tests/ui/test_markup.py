@@ -19,6 +19,7 @@ HOSTILE = '<img src=x onerror="p=1"><script>p=1</script>&"\''
         markup.note(HOSTILE),
         markup.notes([HOSTILE]),
         markup.table([HOSTILE], [[HOSTILE]], HOSTILE),
+        markup.table(["n"], [[markup.Sentence(f"`{HOSTILE}` {HOSTILE}")]]),
         markup.diff([("same", HOSTILE), ("added", HOSTILE), ("removed", HOSTILE)]),
         markup.facts([(HOSTILE, HOSTILE)]),
         markup.empty(HOSTILE, (HOSTILE, HOSTILE)),
@@ -37,6 +38,10 @@ def test_table_says_what_it_left_out() -> None:
     html = markup.table(["n"], [[i] for i in range(60)], limit=50)
     assert html.count("<tr>") == 51
     assert "The first 50 of 60 rows." in html
+
+
+def test_messages_show_no_backticks() -> None:
+    assert markup.cell(markup.Sentence("`a<b` is none")) == "<code>a&lt;b</code> is none"
 
 
 def test_null_is_not_an_empty_text() -> None:

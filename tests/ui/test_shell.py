@@ -30,14 +30,20 @@ def streaming(error: Exception) -> Callable[[], Iterator[int]]:
     return handler
 
 
-@pytest.mark.parametrize("error", [InvalidInput("`x` is wrong. Give a y."), StorageError("The disk is full.")])
-def test_words_for_people_are_shown(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (InvalidInput("`x` is wrong. Give a y."), "<code>x</code> is wrong. Give a y."),
+        (StorageError("The disk is full."), "The disk is full."),
+    ],
+)
+def test_words_for_people_are_shown(error: Exception, words: str) -> None:
     with pytest.raises(gr.Error) as raised:
         shown(failing(error))()
-    assert raised.value.message == str(error)
+    assert raised.value.message == words
     with pytest.raises(gr.Error) as raised:
         list(shown(streaming(error))())
-    assert raised.value.message == str(error)
+    assert raised.value.message == words
 
 
 def test_words_for_people_are_escaped() -> None:
