@@ -57,6 +57,13 @@ class SqlResult:
     seconds: float = 0.0
 
 
+# What an engine's end by a signal tells: refused memory kills or aborts it, or lets a stack not grow any more (SEGV);
+# the limit on computing sends XCPU.
+DEATHS = {
+    -signal.SIGKILL: "memory", -signal.SIGABRT: "memory", -signal.SIGSEGV: "memory", -signal.SIGXCPU: "time",
+}  # fmt: skip
+
+
 class SqlChild:
     """One child process: line in, line out. Not thread-safe. Its environment is empty, its session its own."""
 
@@ -152,10 +159,8 @@ class SqlServer:
             except Overrun:
                 answer = {"error": "time", "spent": True}
             except Died as death:
-                # The kernel's refusal of memory ends an engine by these two signals, the limit on computing by SIGXCPU.
-                reasons = {-signal.SIGKILL: "memory", -signal.SIGABRT: "memory", -signal.SIGXCPU: "time"}
                 answer = {
-                    "error": reasons.get(death.args[0], "The database could not run this statement."),
+                    "error": DEATHS.get(death.args[0], "The database could not run this statement."),
                     "spent": True,
                 }
             if answer.get("spent"):

@@ -115,6 +115,18 @@ def test_costly_parse_is_refused_and_leaves_the_sandbox_well(sandbox: SqlSandbox
     assert not alive(before)
 
 
+@pytest.mark.parametrize(
+    ("end", "told"), [(signal.SIGKILL, "memory"), (signal.SIGSEGV, "memory"), (signal.SIGXCPU, "time")]
+)
+def test_an_engine_ended_in_its_work_tells_why(sandbox: SqlSandbox, end: signal.Signals, told: str) -> None:
+    child = child_of(sandbox)
+    timer = threading.Timer(0.5, os.kill, (child, end))
+    timer.start()
+    assert sandbox.run("SELECT count(*) FROM range(100000000000)").error == told
+    timer.join()
+    assert sandbox.run("SELECT 1").rows == [[1]]
+
+
 def test_killed_child_is_replaced(sandbox: SqlSandbox) -> None:
     before = child_of(sandbox)
     os.kill(before, signal.SIGSEGV)
