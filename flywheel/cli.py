@@ -100,9 +100,9 @@ def _demo(settings: Settings, args: Namespace) -> int:
 
 def _sql(settings: Settings, args: Namespace) -> int:
     from flywheel.tasks import sql_commands
-    from flywheel.tasks.build import database_path
+    from flywheel.tasks.build import database_of
 
-    database = Path(args.database) if args.database else database_path(settings)
+    database = args.database or database_of(settings)
     tables = [name.strip() for name in args.tables.split(",") if name.strip()] if args.tables else None
     judge = sql_commands.check_lines if args.action == "check" else sql_commands.run_lines
     lines = (raw.decode("utf-8", "surrogateescape") for raw in sys.stdin.buffer)

@@ -149,6 +149,11 @@ def path_of(variable: str, value: str) -> Path:
     return path
 
 
+def database_at(variable: str, value: str) -> str:
+    """A path with `~` spelled out, or an address as it is; empty stays empty."""
+    return value if "://" in value or not value else str(path_of(variable, value))
+
+
 def base_at_server(value: str) -> str:
     """The name of a model at a server: any text that is one line."""
     if value == "starter":

@@ -20,6 +20,7 @@ from flywheel.setting_values import (
     base_here,
     check_server,
     count,
+    database_at,
     hub_repo,
     hub_token,
     language,
@@ -69,7 +70,11 @@ class Settings:
     compare_share: float = _setting(
         "FLYWHEEL_COMPARE_SHARE", "0", "share of the questions, 0 to 1, that get two answers to choose from"
     )
-    database: str = _setting("FLYWHEEL_DATABASE", "", "DuckDB or SQLite file that is asked; empty: the sample shop")
+    database: str = _setting(
+        "FLYWHEEL_DATABASE",
+        "",
+        "DuckDB or SQLite file or `postgresql://` address that is asked; empty: the sample shop",
+    )
     engine: str = _setting(
         "FLYWHEEL_ENGINE",
         "local",
@@ -191,7 +196,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         top_p=number("FLYWHEEL_TOP_P", raw["top_p"], 0, 1, "a number above 0 and up to 1", above=True),
         max_tokens=max_tokens("FLYWHEEL_MAX_TOKENS", raw["max_tokens"]),
         compare_share=number("FLYWHEEL_COMPARE_SHARE", raw["compare_share"], 0, 1, "a number from 0 to 1"),
-        database=str(path_of("FLYWHEEL_DATABASE", raw["database"])) if raw["database"] else "",
+        database=database_at("FLYWHEEL_DATABASE", raw["database"]),
         engine=raw["engine"],
         tools=_choice("FLYWHEEL_TOOLS", raw["tools"], ("on", "off")) == "on",
         openai_base_url=raw["openai_base_url"].rstrip("/"),
@@ -254,6 +259,11 @@ def prepare_environment() -> None:
 def values_of(names: Iterable[str]) -> dict[str, str]:
     """Variables that are set and not empty, by name: where a deployment takes the values of secrets from."""
     return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+def variables_of_postgres() -> dict[str, str]:
+    """What PostgreSQL's client reads passwords, certificates and defaults from."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PG") or name == "HOME"}
 
 
 def child_environment() -> dict[str, str]:

@@ -27,7 +27,7 @@ PLACES = {
     "openai": ("flywheel/serving/remote", "flywheel/teacher.py"),
     "presidio_analyzer": ("flywheel/redaction/presidio.py",),
     "spacy": ("flywheel/redaction/presidio.py",),
-    "subprocess": ("flywheel/programs.py", "flywheel/tasks/sql_sandbox.py"),
+    "subprocess": ("flywheel/programs.py", "flywheel/tasks/sql_process.py"),
 }
 HEAVY = ("torch", "transformers", "peft")
 # The layer of a module is that of the longest prefix; a module may import its own layer and lower ones.

@@ -14,6 +14,7 @@ from flywheel.tasks import suggestions
 from flywheel.tasks.chat import ChatTask
 from flywheel.tasks.sql import SqlTask, schema_prompt
 from flywheel.tasks.sql_lite import MARK
+from flywheel.tasks.sql_postgres import SCHEMES
 from flywheel.tasks.sql_sandbox import SqlSandbox
 from flywheel.words.catalogue import say
 from storage.files import fsync_dir
@@ -40,12 +41,12 @@ def build_task(settings: Settings, home: Home) -> Task:
     return SqlTask(sandbox, system_prompt=prompt, single_turn=False, examples=_table_questions(sandbox))
 
 
-def database_path(settings: Settings) -> Path:
-    """The database of these settings, for commands that need no more of a home than that."""
+def database_of(settings: Settings) -> Path | str:
+    """The database of these settings, a file or an address, for commands that need no more of a home than that."""
     return _database(settings, Home.open(settings.home))
 
 
-def _database(settings: Settings, home: Home) -> Path:
+def _database(settings: Settings, home: Home) -> Path | str:
     return sample_database(home) if settings.is_sample_database else _configured(settings.database)
 
 
@@ -63,12 +64,14 @@ def sample_database(home: Home) -> Path:
     return path
 
 
-def _configured(name: str) -> Path:
+def _configured(name: str) -> Path | str:
+    if name.startswith(SCHEMES):
+        return name
     if "://" in name:
         scheme = name.split("://")[0]
         raise ConfigurationError(
-            f"FLYWHEEL_DATABASE is a `{scheme}://` address, and only DuckDB and SQLite files can be asked. "
-            "Copy the tables into such a file and name that."
+            f"FLYWHEEL_DATABASE is a `{scheme}://` address, and only DuckDB files, SQLite files and `postgresql://` "
+            "addresses can be asked. Copy the tables into such a file and name that."
         )
     path = Path(name).expanduser().absolute()
     if not path.is_file():

@@ -90,10 +90,15 @@ def copy_tables(settings: dict[str, Any]) -> dict[str, Any]:
     limits: dict[str, Any] = {"temp_directory": settings["folder"], "memory_limit": "1GB", "threads": "2"}
     # This program is run alone, so that what stands beside it has to be named.
     sys.path.append(str(Path(__file__).parent))
-    lite = importlib.import_module("sql_lite")
+    lite, postgres = (importlib.import_module(name) for name in ("sql_lite", "sql_postgres"))
+    answer: dict[str, Any]
+    if settings["source"].startswith(postgres.SCHEMES):
+        with duckdb.connect(settings["copy"], config=limits) as target:
+            answer = postgres.copy_tables(settings["source"], target, settings["tables"], settings["folder"])
+        return answer
     if lite.is_sqlite(settings["source"]):
         with duckdb.connect(settings["copy"], config=limits) as target:
-            answer: dict[str, Any] = lite.copy_tables(settings["source"], target, settings["tables"])
+            answer = lite.copy_tables(settings["source"], target, settings["tables"])
         return answer
     engine = duckdb.connect(settings["source"], read_only=True, config=limits)
     engine.execute(f"ATTACH {_quoted(settings['copy'], chr(39))} AS sandbox_copy (READ_WRITE)")

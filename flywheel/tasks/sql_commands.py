@@ -12,7 +12,7 @@ NOT_JSON = 'The line is not a JSON object with a text under "sql".'
 
 
 def check_lines(
-    lines: Iterable[str], database: Path, tables: Collection[str] | None = None
+    lines: Iterable[str], database: Path | str, tables: Collection[str] | None = None
 ) -> Iterator[dict[str, Any]]:
     """For each line {"sql"} the guard's {"accepted", "reason"}; nothing is executed."""
     with closing(SqlSandbox(database, tables)) as sandbox:
@@ -25,7 +25,9 @@ def check_lines(
             yield {"accepted": verdict.accepted, "reason": verdict.reason}
 
 
-def run_lines(lines: Iterable[str], database: Path, tables: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
+def run_lines(
+    lines: Iterable[str], database: Path | str, tables: Collection[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """As `check_lines`, and the accepted ones are run: adds "columns", "rows", "truncated", "error"."""
     with closing(SqlSandbox(database, tables)) as sandbox:
         for line in lines:

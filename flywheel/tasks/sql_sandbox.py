@@ -1,18 +1,12 @@
 """The SQL sandbox: judged statements run in a child process, on a private copy of the allowed tables.
 
-Owns the child processes (start, deadline, kill, replacement) and the copy. The copy is made again when the database
-file changes, so the file itself is open only for the moment of copying and no statement ever touches it.
+Owns the copy and which child serves. The copy is made again when the database changes, so that is open only for the
+moment of copying and no statement ever touches it.
 One child serves many statements, one at a time, each on a fresh connection; a child that overruns is killed and the
 next statement starts another. Knows neither models nor chats; what is allowed is decided in `sql_rules`.
 """
 
-import json
-import os
-import select
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,25 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from flywheel.errors import FlywheelError, Unavailable
-from flywheel.tasks.sql_copy import state_of, tables_of
+from flywheel.tasks.sql_copy import tables_of
+from flywheel.tasks.sql_process import DEATHS, Died, Overrun, SqlChild
 from flywheel.tasks.sql_rules import Verdict, judge, strip_fence, text_problem
+from flywheel.tasks.sql_source import Source, source_of
 from flywheel.words.catalogue import say
 
-PROGRAM = Path(__file__).with_name("sql_child.py")
 START_SECONDS = 30.0
 COPY_SECONDS = 300.0
 # What the engine's own clock needs to stop a statement and what a result needs to travel, on top of `seconds`.
 GRACE_SECONDS = 0.5
-MAX_ANSWER_BYTES = 16_000_000
 COPY_NAME = "flywheel_sandbox.duckdb"
-
-
-class Overrun(Exception):
-    """The child did not answer in time, or nothing that can be read."""
-
-
-class Died(Exception):
-    """The child ended before it answered. Its argument is the exit status, negative for a signal."""
 
 
 @dataclass(frozen=True)
@@ -55,82 +41,6 @@ class SqlResult:
     truncated: bool = False
     error: str | None = None
     seconds: float = 0.0
-
-
-# What an engine's end by a signal tells: refused memory kills or aborts it, or lets a stack not grow any more (SEGV);
-# the limit on computing sends XCPU.
-DEATHS = {
-    -signal.SIGKILL: "memory", -signal.SIGABRT: "memory", -signal.SIGSEGV: "memory", -signal.SIGXCPU: "time",
-}  # fmt: skip
-
-
-class SqlChild:
-    """One child process: line in, line out. Not thread-safe. Its environment is empty, its session its own."""
-
-    def __init__(self, settings: dict[str, Any], cwd: Path, seconds: float) -> None:
-        """Starts the program and waits for its first answer, `greeting`. Raises Unavailable when it cannot start."""
-        command = [sys.executable, "-I", "-B", str(PROGRAM)]
-        try:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                bufsize=0, env={}, cwd=cwd, start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise Unavailable(say("error.sql.no_memory", reason=error.strerror)) from error
-        self._left = b""
-        try:
-            self.greeting = self.ask(settings, seconds)
-        except (Overrun, Died) as error:
-            self.kill()
-            raise Unavailable(say("error.sql.not_in_time")) from error
-
-    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """The answer to `request`. Raises Overrun after `seconds`, Died when the child ends; then only kill it."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        left = json.dumps(request).encode("ascii") + b"\n"
-        try:
-            while left:
-                left = left[os.write(self._process.stdin.fileno(), left) :]
-        except BrokenPipeError as error:
-            raise Died(self._status()) from error
-        line = self._line(self._process.stdout.fileno(), time.monotonic() + seconds)
-        try:
-            answer: dict[str, Any] = json.loads(line)
-        except ValueError as error:
-            raise Overrun("The SQL child answered nonsense.") from error
-        return answer
-
-    def _line(self, pipe: int, deadline: float) -> bytes:
-        poll = select.poll()
-        poll.register(pipe, select.POLLIN)
-        while b"\n" not in self._left:
-            left = deadline - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                raise Overrun("The SQL child did not answer in time.")
-            piece = os.read(pipe, 1 << 16)
-            if not piece:
-                raise Died(self._status())
-            self._left += piece
-            if len(self._left) > MAX_ANSWER_BYTES:
-                raise Overrun("The SQL child answered too much.")
-        line, _, self._left = self._left.partition(b"\n")
-        return line
-
-    def _status(self) -> int:
-        try:
-            return self._process.wait(1)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return self._process.wait()
-
-    def kill(self) -> None:
-        """Ends the child and all it may have started. Safe to call twice."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
 
 
 class SqlServer:
@@ -198,22 +108,23 @@ def judged(text: str, tables: Collection[str], server: SqlServer) -> Verdict:
 
 
 class SqlSandbox:
-    """Checks and runs statements against the allowed tables of one DuckDB file. Thread-safe.
+    """Checks and runs statements against the allowed tables of one database. Thread-safe.
 
-    `tables`: None for all base tables of schema main; a view only by its name. `seconds` and `memory_mb` bound one
-    statement. Raises ConfigurationError (no such file or table) or Unavailable (open for writing elsewhere).
+    `database`: a DuckDB or SQLite file, or the address of a PostgreSQL database. `tables`: None for all base tables
+    that can be read; a view only by its name. `seconds` and `memory_mb` bound one statement. Raises ConfigurationError
+    (no such database or table) or Unavailable (open for writing elsewhere, or no server there).
     """
 
     def __init__(
         self,
-        database: Path,
+        database: Path | str,
         tables: Collection[str] | None = None,
         *,
         seconds: float = 2.0,
         max_rows: int = 1000,
         memory_mb: int = 256,
     ) -> None:
-        self._database = Path(database).absolute()
+        self._source = source_of(database)
         self._wanted = None if tables is None else list(tables)
         self._folder = Path(tempfile.mkdtemp(prefix="flywheel-sql-"))
         self._copy = self._folder / COPY_NAME
@@ -222,7 +133,7 @@ class SqlSandbox:
         self._finish = weakref.finalize(self, finish, self._server, self._folder)
         # Held from the look at the file to the answer: nobody renews the copy under a running statement.
         self._lock = threading.RLock()
-        self._state: tuple[tuple[int, int], ...] | None = None
+        self._state: object = None
         self._tables: dict[str, list[tuple[str, str]]] = {}
         try:
             self._refresh()
@@ -273,11 +184,13 @@ class SqlSandbox:
 
     def _refresh(self) -> dict[str, list[tuple[str, str]]]:
         with self._lock:
-            state = state_of(self._database)
+            state = self._source.state()
             if state != self._state:
                 self._server.stop()
                 self._state = None
-                self._tables = _copied(self._database, self._wanted, self._folder, self._copy)
+                began = time.monotonic()
+                self._tables = _copied(self._source, self._wanted, self._folder, self._copy)
+                self._source.was_copied(time.monotonic() - began)
                 # Started at once: should this process be killed, its child removes the copy.
                 self._server.start()
                 self._state = state
@@ -290,10 +203,16 @@ def finish(server: SqlServer, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _copied(database: Path, wanted: list[str] | None, folder: Path, copy: Path) -> dict[str, list[tuple[str, str]]]:
-    """Copies in a child of its own, so that an open connection of this process to the file is left alone."""
+def _copied(source: Source, wanted: list[str] | None, folder: Path, copy: Path) -> dict[str, list[tuple[str, str]]]:
+    """Copies in a child of its own, so that an open connection of this process to a file is left alone."""
     copy.unlink(missing_ok=True)
-    settings = {"source": str(database), "tables": wanted, "folder": str(folder), "copy": str(copy)}
-    child = SqlChild(settings, folder, COPY_SECONDS)
+    settings = {"source": source.address, "tables": wanted, "folder": str(folder), "copy": str(copy)}
+    try:
+        child = SqlChild(settings, folder, COPY_SECONDS, source.variables)
+    except Unavailable as error:
+        if isinstance(error.__cause__, Overrun):
+            minutes = round(COPY_SECONDS / 60)
+            raise Unavailable(say("error.sql.too_large", database=source.name, minutes=minutes)) from error
+        raise
     child.kill()
-    return tables_of(child.greeting, database)
+    return tables_of(child.greeting, source)

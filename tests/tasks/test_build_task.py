@@ -9,7 +9,7 @@ import pytest
 from flywheel import settings as settings_module
 from flywheel.errors import ConfigurationError
 from flywheel.settings import Settings
-from flywheel.tasks.build import build_task, database_path
+from flywheel.tasks.build import build_task, database_of
 from flywheel.tasks.chat import ChatTask
 from flywheel.tasks.sql import SqlTask
 from storage.home import Home
@@ -28,10 +28,11 @@ def test_sample_shop_is_written_once(settings: Settings) -> None:
     task = build(settings)
     assert task.outcome("SELECT count(*) FROM orders").rows == [[1500]]
     task.close()
-    path = database_path(settings)
+    path = database_of(settings)
+    assert isinstance(path, Path)
     written = path.stat().st_mtime_ns
     assert path.parent == settings.home
-    assert database_path(settings).stat().st_mtime_ns == written
+    assert database_of(settings) == path and path.stat().st_mtime_ns == written
     assert [p.name for p in settings.home.glob("*sample*")] == [path.name]
 
 
@@ -68,7 +69,7 @@ def test_own_system_message_replaces_ours(settings: Settings) -> None:
 
 @pytest.mark.parametrize(
     ("name", "blamed"),
-    [("nowhere.duckdb", "nowhere.duckdb"), ("postgresql://host/db", "postgresql://"),
+    [("nowhere.duckdb", "nowhere.duckdb"), ("mysql://host/db", "mysql://"),
      ("notes.txt", "neither a DuckDB nor a SQLite file")],
 )  # fmt: skip
 def test_other_databases_are_refused_by_name(settings: Settings, tmp_path: Path, name: str, blamed: str) -> None:
