@@ -22,7 +22,7 @@ def test_a_decision_is_for_the_item_that_was_seen(app: App) -> None:
     # The page shows the second item now; what was pressed on the first is not used for it.
     for event, data in {**sent, "review_reject": [first, "no", None]}.items():
         refused = page.send(event, data)
-        assert not refused.ok and "was approved by `local:reviewer:ann`" in refused.error
+        assert not refused.ok and "was approved by <code>local:reviewer:ann</code>" in refused.error
     assert [store.named(ids)[id].state for id in ids] == ["approved", "pending", "pending"]
     for forged in ("", ids[1], f"{ids[1]} {ids[0]}", "nothing at all"):
         assert not page.send("review_approve", [forged, SQL, "", None]).ok
