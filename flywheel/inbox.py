@@ -196,15 +196,7 @@ class Inbox:
     def facets(self, who: Principal) -> Facets:
         """What the filters offer."""
         require(who, Role.REVIEWER)
-        every = self._queue.all()
-        waiting = [entry for entry in every if entry.record.state == "pending"]
-        return Facets(
-            tallied(waiting, lambda e: e.record.reasons),
-            tallied(waiting, lambda e: [e.record.version] if e.record.version else []),
-            tallied(waiting, lambda e: [e.record.provenance]),
-            tallied(waiting, lambda e: [e.origin.rating or "none"]),
-            tallied(every, lambda e: e.record.tags),
-        )
+        return self._queue.told(_facets)
 
     def tag(self, who: Principal, ids: Sequence[str], tag: str, on: bool = True) -> int:
         """Put a tag on examples, or take it off; returns how many changed. Raises InvalidInput, NotFound."""
@@ -242,7 +234,7 @@ class Inbox:
         work = self._store.work_of(who.id, midnight)
         judged = work.approved + work.rejected
         return Numbers(
-            waiting=self.page(who, limit=1).total,
+            waiting=self.page(who, order="oldest", limit=1).total,
             today=work.today,
             approved=work.approved / judged if judged else None,
             median_seconds=median(work.seconds) if work.seconds else None,
@@ -258,6 +250,17 @@ class Inbox:
             if version.dataset:
                 trained.setdefault(version.dataset, []).append(version.id)
         return [Learned(f"d{number}", n, trained.get(f"d{number}", [])) for number, n in rows]
+
+
+def _facets(every: Sequence[Entry]) -> Facets:
+    waiting = [entry for entry in every if entry.record.state == "pending"]
+    return Facets(
+        tallied(waiting, lambda e: e.record.reasons),
+        tallied(waiting, lambda e: [e.record.version] if e.record.version else []),
+        tallied(waiting, lambda e: [e.record.provenance]),
+        tallied(waiting, lambda e: [e.origin.rating or "none"]),
+        tallied(every, lambda e: e.record.tags),
+    )
 
 
 def _check(filters: Filters, order: str, after: str | None) -> None:
@@ -276,7 +279,8 @@ def _wanted(state: str, who: Principal) -> Callable[[Entry], bool]:
     since = datetime.now(UTC) - PUT_OFF
 
     def put_off(entry: Entry) -> bool:
-        return any(person == who.id and at > since for person, at in entry.record.skips)
+        skips = entry.record.skips
+        return bool(skips) and any(person == who.id and at > since for person, at in skips)
 
     if state == "pending":
         return lambda entry: not put_off(entry)

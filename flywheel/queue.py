@@ -6,17 +6,19 @@ last. Texts stay in the store. Knows nothing of roles, leases or pages.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest, nsmallest
 from operator import attrgetter
+from typing import Any, TypeVar, cast
 
 from flywheel.queue_entries import Entry, Filters, matcher
 from storage.queue import Origin, QueueStore, Record
 
 COMMON = 0.2
 """A word or pair that more of all questions have does not make two of them similar."""
+T = TypeVar("T")
 ORDERS = ("value", "newest", "oldest")
 
 
@@ -44,6 +46,7 @@ class Queue:
         # By feature: who has it, and how many approved examples do.
         self._holders: dict[int, list[str]] = {}
         self._approved: Counter[int] = Counter()
+        self._told: dict[Callable[..., Any], tuple[int | None, Any]] = {}
 
     def find(
         self,
@@ -87,6 +90,16 @@ class Queue:
         with self._lock:
             self._catch_up()
             return [entry for entry in self._entries.values() if not entry.origin.held]
+
+    def told(self, of: Callable[[Sequence[Entry]], T]) -> T:
+        """`of` everything that may be learnt from; worked out again when something has changed."""
+        with self._lock:
+            self._catch_up()
+            seq, known = self._told.get(of, (None, None))
+            if seq != self._seq:
+                known = of(self.all())
+                self._told[of] = (self._seq, known)
+            return cast(T, known)
 
     def deciders(self) -> dict[str, datetime]:
         """Everybody whose decision stands, and when they made the last of these."""
