@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from flywheel.datasets import Datasets
 from flywheel.guarding import Guard, Limits
 from flywheel.imports import Importer, import_file
@@ -75,6 +77,9 @@ def measured(folder: Path, rows: int, options: argparse.Namespace) -> dict[str, 
     with Clock(told, "import"):
         report = import_file(importer, OWNER, path, approved=options.approved or options.freeze)
     assert report.added == rows, report.bad[:3]
+    if options.task == "sql" and options.approved:
+        alone = bare(sample_database(home), path)
+        told |= {"bare_loop_s": round(alone, 1), "import_to_bare_loop": round(told["import_s"] / alone, 2)}
     if options.freeze:
         frozen = Datasets(
             datasets, examples, task, home, lambda: rules, Guard(examples, Limits(), lambda id: False, list)
@@ -85,6 +90,16 @@ def measured(folder: Path, rows: int, options: argparse.Namespace) -> dict[str, 
     database.close()
     task.close()
     return told | {"peak_mb": _peak_mb()}
+
+
+def bare(database: Path, path: Path) -> float:
+    """The limit: seconds in which the engine runs the statements one after the other and nothing else is done."""
+    statements = [json.loads(line)["completion"] for line in path.open()]
+    with duckdb.connect(str(database), read_only=True, config={"threads": "1"}) as connection:
+        began = time.perf_counter()
+        for statement in statements:
+            connection.execute(statement).fetchall()
+        return time.perf_counter() - began
 
 
 class Clock:
