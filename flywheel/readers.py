@@ -98,7 +98,7 @@ def _skip_line(file: IO[bytes]) -> int:
 
 def _json(raw: bytes, start: int) -> Any:
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number, parse_int=_int)
+        return _DECODER.decode(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         return ValueError(say("row.not_utf8_at", byte=f"{raw[error.start]:#04x}", offset=start + error.start))
     except json.JSONDecodeError as error:
@@ -127,6 +127,10 @@ def _int(digits: str) -> int:
 
 def _no_number(name: str) -> Any:
     raise ValueError(say("row.no_json", what=name))
+
+
+# Made once: making one ready for each line takes as long as reading a short one.
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number, parse_int=_int)
 
 
 def _table(file: IO[bytes], name: str) -> Rows:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from json.encoder import encode_basestring as text_of
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,10 @@ def chain(head: Head, entries: Sequence[Entry], at: datetime) -> tuple[Head, lis
 
 
 def line_hash(before: str, seq: int, at: datetime, entry: Entry) -> str:
-    """Hex sha256 of a line and the hash before it."""
-    line = [before, seq, at.astimezone(UTC).isoformat(), entry.by, entry.table, entry.row_id, entry.row_hash]
-    return hashlib.sha256(json.dumps(line, ensure_ascii=False).encode()).hexdigest()
+    """Hex sha256 of a line and the hash before it, as a JSON list."""
+    texts = (at.astimezone(UTC).isoformat(), entry.by, entry.table, entry.row_id, entry.row_hash)
+    line = f"[{text_of(before)}, {seq:d}, {', '.join(map(text_of, texts))}]"
+    return hashlib.sha256(line.encode()).hexdigest()
 
 
 class Tail:

@@ -36,16 +36,20 @@ def origin_of(prompt: Sequence[Message], completion: str, split: str | None) -> 
 def begun(
     tx: Transaction, origin: Row, kind: str, provenance: str, completion: str, reasons: list[str], comment: str
 ) -> Example:
+    """Append an example and its first event, and tell it."""
     now = datetime.now(UTC)
     row = {"id": new_id(), "turn_id": None, "conversation_id": None, "version": None, **origin}
     tx.append("examples", stamped(row, tx.by, now))
-    blank = Example(
+    said: Row = {"provenance": provenance, "completion": completion, "reasons": reasons, "comment": comment}
+    event_id = _event(tx, row["id"], kind, said, now)
+    decided = kind != "proposed"
+    return Example(
         id=row["id"], provenance=provenance, turn_id=row["turn_id"], conversation_id=row["conversation_id"],
         prompt=row["prompt"], completion=completion, answer=row["answer"], version=row["version"],
         split=row["split"], source=row["source"], reasons=reasons, comment=comment, created=now, created_by=tx.by,
-        state="", reason=None, decided_by=None, decided_at=None, event_id="",
+        state=STATE_OF[kind], reason=None, decided_by=tx.by if decided else None, decided_at=now if decided else None,
+        event_id=event_id,
     )  # fmt: skip
-    return appended(tx, blank, kind, provenance, completion, reasons, comment, None)
 
 
 def proposed_again(
@@ -76,16 +80,22 @@ def appended(
 ) -> Example:
     """Append what the example is from now on, and tell it."""
     at = datetime.now(UTC)
-    row: Row = {"id": new_id(), "example_id": now.id, "kind": kind, "provenance": provenance, "completion": completion}
-    row |= {"reasons": reasons, "comment": comment, "reason": reason, "prompt": now.prompt if now.redacted else None}
-    row |= {"seconds": seconds}
-    tx.append("example_events", stamped(row, tx.by, at))
+    said: Row = {"provenance": provenance, "completion": completion, "reasons": reasons, "comment": comment}
+    said |= {"reason": reason, "prompt": now.prompt if now.redacted else None, "seconds": seconds}
+    event_id = _event(tx, now.id, kind, said, at)
     decided = kind != "proposed"
     return replace(
         now, provenance=provenance, completion=completion, reasons=reasons, comment=comment, state=STATE_OF[kind],
         reason=reason, decided_by=tx.by if decided else None, decided_at=at if decided else None,
-        event_id=str(row["id"]),
+        event_id=event_id,
     )  # fmt: skip
+
+
+def _event(tx: Transaction, example_id: str, kind: str, said: Row, at: datetime) -> str:
+    """Append an event; its id."""
+    row: Row = {"id": new_id(), "example_id": example_id, "kind": kind, **said}
+    tx.append("example_events", stamped(row, tx.by, at))
+    return str(row["id"])
 
 
 def last_proposal(tx: Transaction, now: Example) -> tuple[str, str]:

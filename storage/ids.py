@@ -5,7 +5,7 @@ back. A database calls `advance_past` with its newest id when it opens, so that 
 Knows nothing of tables.
 """
 
-import secrets
+import os
 import threading
 import time
 
@@ -14,18 +14,22 @@ LENGTH = 26
 
 _RANDOM_BITS = 80
 _STEP_BITS = 32
+# One call of the system for many ids, and two characters at a time: rows are stored by the hundred thousand.
+_POOL_BYTES = 4096
+_PAIRS = [one + two for one in ALPHABET for two in ALPHABET]
 _lock = threading.Lock()
 _last = 0
+_pool, _used = b"", 0
 
 
 def new_id() -> str:
     """An id greater than all that this process has made."""
     global _last
     with _lock:
-        value = (time.time_ns() // 1_000_000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        value = (time.time_ns() // 1_000_000) << _RANDOM_BITS | _random(_RANDOM_BITS)
         if value <= _last:
             # Two in one millisecond, or the clock went back: a random step keeps the next id unguessable.
-            value = _last + 1 + secrets.randbits(_STEP_BITS)
+            value = _last + 1 + _random(_STEP_BITS)
         _last = value
     return _encode(value)
 
@@ -40,9 +44,26 @@ def advance_past(identifier: str) -> None:
         _last = max(_last, value)
 
 
+def _random(bits: int) -> int:
+    """So many bits of the system's, a multiple of 8; each is used once. Call it with the lock held."""
+    global _pool, _used
+    if _used + bits // 8 > len(_pool):
+        _pool, _used = os.urandom(_POOL_BYTES), 0
+    start, _used = _used, _used + bits // 8
+    return int.from_bytes(_pool[start:_used])
+
+
+def _forget() -> None:
+    global _pool, _used
+    _pool, _used = b"", 0
+
+
+# A process that is a copy of this one must not go on with the same bits.
+os.register_at_fork(after_in_child=_forget)
+
+
 def _encode(value: int) -> str:
-    characters = [ALPHABET[value >> shift & 31] for shift in range(5 * (LENGTH - 1), -1, -5)]
-    return "".join(characters)
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(5 * (LENGTH - 2), -1, -10)])
 
 
 def _decode(identifier: str) -> int | None:

@@ -1,3 +1,5 @@
+import hashlib
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +26,14 @@ def test_moving_text_between_fields_changes_the_hash(fields: tuple[str, ...], at
     moved = list(fields)
     moved[at] += more
     assert line_hash("0", 1, NOW, Entry(*moved)) != line_hash("0", 1, NOW, Entry(*fields))
+
+
+@given(st.text(), st.integers(0, 10**12), st.tuples(st.text(), st.text(), st.text(), st.text()))
+def test_a_lines_hash_is_of_its_json(before: str, seq: int, fields: tuple[str, str, str, str]) -> None:
+    entry = Entry(*fields)
+    line = [before, seq, NOW.isoformat(), entry.by, entry.table, entry.row_id, entry.row_hash]
+    expected = hashlib.sha256(json.dumps(line, ensure_ascii=False).encode()).hexdigest()
+    assert line_hash(before, seq, NOW, entry) == expected
 
 
 def test_the_side_file_says_the_last_line(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 
@@ -34,6 +36,16 @@ def test_ids_strictly_increase_in_every_thread(threads: int, each: int) -> None:
         assert own == sorted(own)
     every = [identifier for own in made for identifier in own]
     assert len(set(every)) == threads * each
+
+
+def test_a_copy_of_the_process_makes_other_ids() -> None:
+    """Both begin from the same last id, in the same millisecond or not."""
+    program = (
+        "import os, sys\nfrom storage import ids\nids.new_id()\nids._last = 1 << 129\n"
+        "child = os.fork()\nos.write(1, ids.new_id().encode() + b' ')\nchild and os.waitpid(child, 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert len(set(done.stdout.split())) == 2
 
 
 def test_a_clock_set_back_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:

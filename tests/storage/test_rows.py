@@ -1,3 +1,4 @@
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -81,3 +82,17 @@ def test_any_changed_cell_changes_the_hash(row: dict[str, Any], data: st.DataObj
         (st.text() | st.integers() | st.booleans()).filter(lambda v: v is not row[name] and v != row[name])
     )
     assert row_hash("t", {**row, name: other}) != row_hash("t", row)
+
+
+@given(
+    st.text(),
+    st.dictionaries(st.text(), st.none() | st.text() | st.integers() | st.booleans() | st.floats(allow_nan=False)),
+)
+def test_the_hash_is_of_the_canonical_json(table: str, row: dict[str, Any]) -> None:
+    kept = {name: value for name, value in row.items() if value is not None}
+    text = json.dumps([table, kept], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    try:
+        expected = hashlib.sha256(text.encode()).hexdigest()
+    except UnicodeEncodeError:
+        return
+    assert row_hash(table, row) == expected
