@@ -26,6 +26,8 @@ USAGE_WAIT_S = 2.0
 """How long the server may take, once the answer has ended, to say how many tokens it was."""
 THOUGHTS = ("reasoning_content", "reasoning")
 """Where servers put what a reasoning model thinks, apart from its answer."""
+MOST_TOKENS = 2**31
+"""A server that tells more than this of one round tells nonsense, which sums over all answers could not hold."""
 log = logging.getLogger(__name__)
 
 
@@ -88,10 +90,10 @@ class Answer:
             if isinstance(thought, str) and thought:
                 self._think(thought)
                 break
-        content = getattr(delta, "content", None)
+        content = _text_of(getattr(delta, "content", None))
         if self.calls is not None:
             self._collect(self.calls, content, getattr(delta, "tool_calls", None))
-        elif isinstance(content, str) and content:
+        elif content:
             self._add(content)
         if self._stops is not None and self._stops.stopped:
             self.finish_reason = "stop"
@@ -118,9 +120,9 @@ class Answer:
         self._half = ""
         self._give(rest if self._stops is None else self._through(rest) + self._stops.finish())
 
-    def _collect(self, calls: Calls, content: Any, parts: Any) -> None:
+    def _collect(self, calls: Calls, content: str, parts: Any) -> None:
         """Keep what comes until it is known whether it is words or stands beside a call."""
-        if isinstance(content, str) and content:
+        if content:
             self._count()
             calls.words += content
         if calls.read(parts):
@@ -166,9 +168,18 @@ class Answer:
             self._stream.put(text)
 
     def _read_usage(self, usage: Any) -> None:
-        told = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
-        if isinstance(told[0], int) and isinstance(told[1], int):
-            self.usage = told[0], told[1]
+        told = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
+        counts = [count for count in told if isinstance(count, int) and 0 <= count <= MOST_TOKENS]
+        if len(counts) == len(told):
+            self.usage = counts[0], counts[1]
+
+
+def _text_of(content: Any) -> str:
+    """The text of a piece; some servers send it as a list of parts, thoughts among them."""
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        return "".join(text for text in texts if isinstance(text, str))
+    return content if isinstance(content, str) else ""
 
 
 class Request:

@@ -58,11 +58,32 @@ def test_missing_counts_are_estimates(server: OpenAIServer, engine: RemoteEngine
     assert (answer.prompt_tokens, answer.completion_tokens) == (engine.count_tokens(HELLO), 4)
 
 
+@pytest.mark.parametrize("told", [[-5, 2], [5, 10**30], [5, None], ["5", 2]])
+def test_impossible_counts_are_estimates(server: OpenAIServer, engine: RemoteEngine, told: list[object]) -> None:
+    usage = {"prompt_tokens": told[0], "completion_tokens": told[1]}
+    server.raw = _events({"content": "yes"}, usage=usage)
+    answer = ask(engine)
+    assert (answer.text, answer.tokens_estimated) == ("yes", True)
+    assert (answer.prompt_tokens, answer.completion_tokens) == (engine.count_tokens(HELLO), 1)
+
+
+def test_text_may_come_in_parts(server: OpenAIServer, engine: RemoteEngine) -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    parts = [{"type": "text", "text": "one "}, thought, {"type": "text", "text": "two "}, {"type": "text"}, None]
+    server.raw = _events({"content": parts}, {"content": "three"})
+    assert ask(engine).text == "one two three"
+
+
 def test_halves_of_a_character_become_one(server: OpenAIServer, engine: RemoteEngine) -> None:
-    events = [{"delta": {"content": half}} for half in ("ab\ud83c", "\udfa1c", "\ud83c")]
-    events.append({"delta": {}, "finish_reason": "stop"})
-    server.raw = b"".join(f"data: {json.dumps({'choices': [event]})}\n\n".encode() for event in events)
+    server.raw = _events(*({"content": half} for half in ("ab\ud83c", "\udfa1c", "\ud83c")))
     assert ask(engine).text == "ab🎡c\ufffd"
+
+
+def _events(*deltas: dict[str, object], **last: object) -> bytes:
+    """A stream of these pieces, then its end."""
+    events: list[dict[str, object]] = [{"choices": [{"delta": delta}]} for delta in deltas]
+    events.append({"choices": [{"delta": {}, "finish_reason": "stop"}], **last})
+    return b"".join(f"data: {json.dumps(event)}\n\n".encode() for event in events)
 
 
 def test_only_the_base_answers(engine: RemoteEngine) -> None:
