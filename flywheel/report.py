@@ -142,7 +142,8 @@ def _merge(record: Record) -> str:
 
 
 def _backup(record: Record) -> str:
-    lines = [f"{record['file']}: {record['bytes'] / 1e6:.1f} MB, {record['records']} records, {record['files']} files"]
+    size = f"{record['bytes'] / 1e6:,.1f} MB" if record["bytes"] >= 1e5 else f"{record['bytes'] / 1e3:,.0f} kB"
+    lines = [f"{record['file']}: {size}, {record['records']:,} records, {record['files']} files"]
     lines += [f"  left out: {name} (a link or an odd name)" for name in record["left_out"]]
     return "\n".join([*lines, record["note"]])
 

@@ -52,7 +52,8 @@ def _versions(store: VersionStore, home: Home, settings: Settings) -> Iterator[F
             sound = False
             yield finding
     if sound:
-        yield Finding(OK, "versions", f"{served} is served; the files of all {len(versions)} are as they were made")
+        kept = f"the files of all {len(versions)} are as they were made" if versions else "none is trained yet"
+        yield Finding(OK, "versions", f"{served} is served; {kept}")
 
 
 def _version(version: Version, home: Home, base: BaseModel | None, served: str) -> Iterator[Finding]:
@@ -76,7 +77,8 @@ def _datasets(store: DatasetStore, home: Home) -> Iterator[Finding]:
             sound = False
             yield Finding(PROBLEM, "datasets", f"{version.id}: {'; '.join(wrong)}", "Freeze the same rows again.")
     if sound:
-        yield Finding(OK, "datasets", f"the files of all {len(versions)} are as they were frozen")
+        kept = f"the files of all {len(versions)} are as they were frozen" if versions else "none yet"
+        yield Finding(OK, "datasets", kept)
 
 
 def _runs(store: RunStore, home: Home) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from flywheel.words.catalogue import say
 
 _COUNT = re.compile(r"count(?:_star)?\((?:\*|\d+)?\)", re.IGNORECASE)
 _OF = re.compile(r'(count|sum|avg|mean|min|max|median)\((distinct )?"?(\w[\w .]*?)"?\)', re.IGNORECASE)
+_PART = re.compile(r'"?(year|quarter|month|week|day|hour)"?\("?(\w[\w .]*?)"?\)', re.IGNORECASE)
 _ROUNDED = re.compile(r"(?:round|CAST)\((.+?)(?:, \d+| AS [\w(), ]+)\)", re.IGNORECASE)
 
 
@@ -22,4 +23,6 @@ def head(name: str) -> str:
     if found := _OF.fullmatch(name):
         kind = "average" if found[1].lower() in ("avg", "mean") else found[1].lower()
         return say(f"head.{'distinct' if found[2] and kind == 'count' else kind}_of", column=found[3])
+    if part := _PART.fullmatch(name):
+        return say(f"head.{part[1].lower()}_of", column=part[2])
     return name

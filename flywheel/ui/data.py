@@ -186,7 +186,7 @@ def ready_view(counts: dict[str, int], sides: dict[str, int]) -> str:
     """How many examples a freeze would take, and whether the gate will have enough test rows."""
     approved, pending = counts.get("approved", 0), counts.get("pending", 0)
     if not approved:
-        return markup.empty(say("data.none_approved", waiting=pending), (say("links.review"), "/review"))
+        return markup.empty(say_count("data.none_approved", pending), (say("links.review"), "/review"))
     told = {"fixed": sides.get("test", 0), "waiting": pending}
     return markup.note(say_count("data.ready", approved, **told), "good")
 

@@ -5,7 +5,16 @@
   const find = (selector) => document.querySelector(selector);
   const set = (name, value) => (element) => element.setAttribute(name, value);
 
+  // The message box grows with what is written: the conversation gives way, so that Send stays in sight.
+  let lowest = Infinity;
+  const grown = new ResizeObserver(([{target}]) => {
+    const height = target.offsetHeight;
+    if (height) lowest = Math.min(lowest, height);
+    root.style.setProperty('--fw-grown', `${height ? height - lowest : 0}px`);
+  });
+
   const mends = [
+    ['#message textarea:not([data-watched])', (element) => { set('data-watched', '')(element); grown.observe(element); }],
     // A message is labelled with its Markdown source; a screen reader should read the message itself.
     ['#chat :is([data-testid=user], [data-testid=bot])[aria-label]', (element) => element.removeAttribute('aria-label')],
     // Each piece of a growing answer would be read out; `tell` says when it is whole.

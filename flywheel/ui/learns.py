@@ -52,12 +52,17 @@ def counted(step: str, facts: LoopFacts) -> str:
     told = {
         "ask": lambda: say_count("learns.answers", facts.answers),
         "correct": lambda: say_count("learns.corrections", facts.corrections),
-        "review": lambda: say("learns.waiting", waiting=facts.waiting, approved=facts.approved),
+        "review": lambda: _reviewed(facts),
         "freeze": lambda: say("learns.newest", dataset=facts.dataset) if facts.dataset else say("learns.no_dataset"),
         "train": lambda: say_count("learns.versions", facts.versions),
         "serve": lambda: say("learns.served", version=facts.served),
     }
     return told[step]() if step in told else ""
+
+
+def _reviewed(facts: LoopFacts) -> str:
+    waiting, approved = say_count("learns.waiting", facts.waiting), say_count("learns.approved", facts.approved)
+    return say("learns.reviewed", waiting=waiting, approved=approved)
 
 
 def _step(step: str, count: str) -> str:

@@ -54,7 +54,7 @@ def origin(item: Item) -> str:
     if example.version:
         told.append((say("review.fact.version"), example.version))
     if example.reasons:
-        told.append((say("review.fact.reasons"), ", ".join(example.reasons)))
+        told.append((say("review.fact.reasons"), ", ".join(say(f"reasons.{key}") for key in example.reasons)))
     if item.rating:
         told.append((say("review.fact.thumb"), say(f"review.thumb.{item.rating}")))
     if item.logprob is not None:

@@ -101,8 +101,9 @@ class QueueColumn:
     def offers(self, who: Principal) -> list[Any]:
         """What they offer now."""
         facets = self._inbox.facets(who)
-        tallies = (facets.reasons, facets.ratings, facets.versions, facets.provenances, facets.tags)
-        return [gr.Dropdown(choices=_any(tally)) for tally in tallies]
+        reasons = _any(facets.reasons, {key: say(f"reasons.{key}") for key in facets.reasons})
+        tallies = (facets.ratings, facets.versions, facets.provenances, facets.tags)
+        return [gr.Dropdown(choices=choices) for choices in (reasons, *map(_any, tallies))]
 
     def drawn(self, who: Principal, listing: Listing, done: str | None = None) -> Drawn:
         """The list as it is now. What followed the item `done` on the page is opened next."""
@@ -154,8 +155,9 @@ def _day(name: str, text: str) -> date | None:
         raise InvalidInput(say("review.no_day", given=text[:40], field=say(f"review.{name}"))) from error
 
 
-def _any(tally: Mapping[str, int] | None = None) -> Choices:
-    return [(say("review.any"), ""), *((f"{value} ({n:,})", value) for value, n in (tally or {}).items())]
+def _any(tally: Mapping[str, int] | None = None, words: Mapping[str, str] | None = None) -> Choices:
+    named = ((value, (words or {}).get(value, value), n) for value, n in (tally or {}).items())
+    return [(say("review.any"), ""), *((f"{name} ({n:,})", value) for value, name, n in named)]
 
 
 def line(row: Listed) -> str:

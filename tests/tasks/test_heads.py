@@ -16,6 +16,8 @@ from flywheel.ui.present import table
         ('sum("order total")', "sum of order total"),
         ("round(avg(price), 2)", "average of price"),
         ("max(o.price)", "highest o.price"),
+        ('"month"(ordered_on)', "month of ordered_on"),
+        ("quarter(o.ordered_on)", "quarter of o.ordered_on"),
         ("city", "city"),
         ("round(price, 2)", "round(price, 2)"),
         ("sum((price * quantity))", "sum((price * quantity))"),

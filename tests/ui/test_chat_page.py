@@ -221,6 +221,20 @@ def test_fits_and_can_be_used(app: App, browser: Browser, size: str, dark: bool)
     visitor.context.close()
 
 
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_send_stays_in_sight_however_long_the_message(app: App, browser: Browser, size: str) -> None:
+    visitor = visit(browser, size=size)
+    page = visitor.open(app.url)
+    ask(page, "show me all customers")
+    message, send = page.get_by_role("textbox", name="Message"), page.get_by_role("button", name="Send", exact=True)
+    before = page.locator("#chat").bounding_box()
+    message.fill("How many orders and customers are there? " * 60)
+    expect(send).to_be_in_viewport(ratio=1)
+    message.fill("")
+    expect(page.locator("#chat")).to_have_css("height", f"{before['height']:g}px" if before else "")
+    visitor.context.close()
+
+
 def test_working_pages_tell_guests_how_to_sign_in(app: App, guest: Visitor) -> None:
     for path in ("review", "data", "train", "versions"):
         page = guest.open(f"{app.url}/{path}")
