@@ -4,6 +4,7 @@ What is not given stays as it was, and the same body twice leaves one current fe
 or a correction leads to is the chat's to do.
 """
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from flywheel.roles import Principal
 from flywheel.tasks.build import Task
 from flywheel.words.catalogue import say
 from storage.feedback import Feedback, FeedbackStore
+
+AT_ONCE = 64
+"""Answers of which remarks can be kept side by side."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,18 @@ class Remarks:
 
     def __init__(self, chat: Chat, feedback: FeedbackStore, task: Task) -> None:
         self._chat, self._feedback, self._task = chat, feedback, task
+        # The same body sent side by side looks at what stands before it adds to it, one after the other.
+        self._locks = [threading.Lock() for _ in range(AT_ONCE)]
 
     def keep(self, who: Principal, turn_id: str, given: Mapping[str, Any]) -> Remark:
         """Keep the feedback on an answer of the caller's. Raises NotFound; InvalidInput where nothing is given.
 
         A null is nothing, but for a `rating` of null alone: it takes back the thumb that there is.
         """
+        with self._locks[hash(turn_id) % AT_ONCE]:
+            return self._kept(who, turn_id, given)
+
+    def _kept(self, who: Principal, turn_id: str, given: Mapping[str, Any]) -> Remark:
         turn = self._chat.answer(who, turn_id)
         now = self._feedback.ratings([turn.id], by=who.id).get(turn.id)
         said = {name: value for name, value in given.items() if value is not None}

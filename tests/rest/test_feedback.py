@@ -1,6 +1,7 @@
 """Feedback of programs: on their own answers alone, once however often it is sent, and into the same inbox."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -73,6 +74,13 @@ def test_same_body_twice_is_one_feedback(app: App, guest: Program, turn: str) ->
         assert rows(app, turn) == count
     examples = [item for item in app.services.curation.inbox(REVIEWER, limit=500) if item.turn_id == turn]
     assert len(examples) == 1
+
+
+def test_same_body_side_by_side_is_one_feedback(app: App, guest: Program, turn: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda _: send(guest, turn, correction=BETTER, comment="no"), range(8)))
+    assert len({one["correction_id"] for one in told}) == 1
+    assert rows(app, turn) == 1
 
 
 def test_correction_equal_to_the_answer_is_refused(guest: Program, turn: str) -> None:
