@@ -169,7 +169,7 @@ def _arguments(args: Namespace) -> dict[str, Any]:
     if getattr(args, "model_version", None):
         values["version"] = args.model_version
     if args.command == "train":
-        values["set"] = _pairs(args.set)
+        values["set"] = dict(args.set)
     if args.command == "review" and args.action == "edit":
         values["completion"] = _text_of(args.completion)
     if args.command == "import":
@@ -188,13 +188,6 @@ def _source(name: str) -> str:
     if named(name):
         return name if name.startswith(PREFIX) else PREFIX + name
     return str(Path(name).absolute())
-
-
-def _pairs(texts: list[str]) -> dict[str, str]:
-    wrong = [text for text in texts if "=" not in text]
-    if wrong:
-        raise InvalidInput(f"`--set {wrong[0]}` has no `=`. Write it as `--set learning_rate=0.001`.")
-    return dict(text.split("=", 1) for text in texts)
 
 
 def _text_of(name: str) -> str:

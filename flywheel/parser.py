@@ -40,6 +40,13 @@ def _positive(text: str) -> int:
     return number
 
 
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"`{text}` has no `=`. Write it as `--set learning_rate=0.001`.")
+    return key, value
+
+
 def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("--json", action="store_true", help="one JSON object, or one per line")
@@ -163,7 +170,7 @@ def _models(commands: Commands) -> None:
     train.add_argument("--dataset", metavar="dN", help="default: the newest")
     train.add_argument("--method", choices=("sft",), default="sft")
     train.add_argument("--preset", choices=("quick", "standard", "careful"), default="standard")
-    train.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one value")
+    train.add_argument("--set", action="append", default=[], type=_pair, metavar="KEY=VALUE", help="override one value")
     train.add_argument("--wait", action="store_true", help="follow the run (always so without a running app)")
     runs = _command(commands, "runs", "training runs")
     actions = runs.add_subparsers(dest="action", metavar="ACTION", required=True)

@@ -43,9 +43,10 @@ def lines(out: str) -> Iterator[dict[str, object]]:
     return (json.loads(line) for line in out.splitlines())
 
 
-def test_wrong_use_exits_2(run: Run) -> None:
+@pytest.mark.parametrize("wrong", [["fly"], ["train", "--set", "rank"]], ids=" ".join)
+def test_wrong_use_exits_2(run: Run, wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        run("fly")
+        run(*wrong)
     assert caught.value.code == 2
 
 
