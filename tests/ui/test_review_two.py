@@ -42,6 +42,9 @@ def test_two_reviewers_share_an_inbox(app: App, browser: Browser, monkeypatch: p
     ]
     ids, _ = store.add_many(rows, by=IDA.id)
     ida, hers = filtered(app, browser, "ida", tag, 2)
+    # A click on a list that is being drawn anew hits nothing.
+    expect(hers.locator("#item")).to_contain_text(tag)
+    hers.wait_for_timeout(1000)
     hers.locator("#queue label").filter(has_text=asked[0]).click()
     expect(hers.locator("#item")).to_contain_text(asked[0])
     # What she has open is not in his list; the other one is open for him.
