@@ -86,9 +86,10 @@ class ServerSource:
                 "Write `postgresql://user:password@host:5432/database`, with special characters as %40 and the like."
             ) from error
         self.address = url
-        self.name = f"{parts.get('dbname') or parts.get('user') or 'postgres'} at {parts.get('host') or 'localhost'}"
-        # Its client reads passwords and certificates from there.
+        # Its client reads from there what the address does not say, passwords and certificates among it.
         self.variables: Mapping[str, str] = variables_of_postgres()
+        name = parts.get("dbname") or self.variables.get("PGDATABASE") or "the user's own"
+        self.name = f"{name} at {parts.get('host') or self.variables.get('PGHOST') or 'localhost'}"
         self._state: object = None
         self._until = 0.0
 

@@ -17,6 +17,7 @@ from flywheel.ui.review_alike import AlikePanel
 from flywheel.ui.review_flags import noticed
 from flywheel.ui.review_pin import PinPanel
 from flywheel.ui.review_place import Panel, item_key
+from flywheel.ui.review_queue import reason_words
 from flywheel.ui.review_suggest import SuggestPanel
 from flywheel.ui.review_tags import TagPanel
 from flywheel.words.catalogue import say, say_count
@@ -54,7 +55,7 @@ def origin(item: Item) -> str:
     if example.version:
         told.append((say("review.fact.version"), example.version))
     if example.reasons:
-        told.append((say("review.fact.reasons"), ", ".join(say(f"reasons.{key}") for key in example.reasons)))
+        told.append((say("review.fact.reasons"), ", ".join(map(reason_words, example.reasons))))
     if item.rating:
         told.append((say("review.fact.thumb"), say(f"review.thumb.{item.rating}")))
     if item.logprob is not None:

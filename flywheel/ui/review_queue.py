@@ -15,7 +15,7 @@ from flywheel.inbox import Inbox, Listed, Numbers, Page
 from flywheel.queue_entries import Filters
 from flywheel.roles import Principal
 from flywheel.ui import markup
-from flywheel.words.catalogue import say, say_count
+from flywheel.words.catalogue import english, say, say_count
 
 LINE = 70
 """Characters of a question in the list."""
@@ -101,7 +101,7 @@ class QueueColumn:
     def offers(self, who: Principal) -> list[Any]:
         """What they offer now."""
         facets = self._inbox.facets(who)
-        reasons = _any(facets.reasons, {key: say(f"reasons.{key}") for key in facets.reasons})
+        reasons = _any(facets.reasons, {key: reason_words(key) for key in facets.reasons})
         tallies = (facets.ratings, facets.versions, facets.provenances, facets.tags)
         return [gr.Dropdown(choices=choices) for choices in (reasons, *map(_any, tallies))]
 
@@ -153,6 +153,12 @@ def _day(name: str, text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError as error:
         raise InvalidInput(say("review.no_day", given=text[:40], field=say(f"review.{name}"))) from error
+
+
+def reason_words(key: str) -> str:
+    """A reason of a thumb as the guest read it. One that this release does not know, of a home from a later one, stays
+    its key."""
+    return say(f"reasons.{key}") if f"reasons.{key}" in english() else key
 
 
 def _any(tally: Mapping[str, int] | None = None, words: Mapping[str, str] | None = None) -> Choices:
