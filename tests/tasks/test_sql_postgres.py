@@ -158,6 +158,18 @@ def test_the_server_is_never_written_even_by_a_superuser(server: Postgres) -> No
     assert held == [(0,)], "a connection stays open beside the copy"
 
 
+def test_a_view_that_writes_is_refused_and_writes_nothing(server: Postgres) -> None:
+    server.execute("CREATE DATABASE writing")
+    server.execute(
+        """CREATE TABLE log (x integer); CREATE FUNCTION note() RETURNS integer LANGUAGE sql VOLATILE
+        AS 'INSERT INTO log VALUES (1) RETURNING x'; CREATE VIEW noting AS SELECT note() AS x""",
+        "writing",
+    )
+    with pytest.raises(ConfigurationError, match="cannot execute INSERT in a read-only transaction"):
+        SqlSandbox(server.url("writing"), ["noting"])
+    assert server.execute("SELECT count(*) FROM log", "writing") == [(0,)]
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
